@@ -1,0 +1,73 @@
+"""The manners of facts: what was observed is frozen, and what was not observed raises when read.
+
+A facts class is ``@dataclass(frozen=True, repr=False)`` and inherits `Facts`. A field that nobody could
+observe holds ``missing("TXT example.com: timeout")``; reading it raises `Unobserved`, so a rule that depends on
+it ends *inconclusive* without a line of code. A field the user switched off holds ``not_asked("--no-probe")``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Unobserved(Exception):  # noqa: N818 - an outcome, not an error
+    """Read of a fact that was asked for and that nobody could tell."""
+
+
+class NotAsked(Exception):  # noqa: N818 - an outcome, not an error
+    """Read of a fact the user switched off."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - an outcome, not an error
+    """Raised by `needs`: the rule has nothing to judge here."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Missing:
+    """Stands where a fact would stand, with the reason it is not there."""
+
+    reason: str
+    asked: bool = True
+
+
+def missing(reason: str) -> Any:
+    """A fact that was asked for and that nobody could tell."""
+    return Missing(reason)
+
+
+def not_asked(reason: str) -> Any:
+    """A fact that was not asked for, by the user's own choice."""
+    return Missing(reason, asked=False)
+
+
+def needs(value: T | None) -> T:
+    """The value, or the end of the rule as *not applicable* when there is none."""
+    if value is None:
+        raise NotApplicable
+    return value
+
+
+class Facts:
+    """Base of all facts. Reading a missing field raises; `raw` reads it without raising (for reports)."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if type(value) is Missing:
+            raise (Unobserved if value.asked else NotAsked)(value.reason)
+        return value
+
+    @property
+    def subject(self) -> str:
+        """The name under which findings about these facts are filed."""
+        raise TypeError(f"{type(self).__name__} has no subject")
+
+    def raw(self, name: str) -> Any:
+        """A field's value, or the `Missing` that stands in for it."""
+        return object.__getattribute__(self, name)
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{f.name}={self.raw(f.name)!r}' for f in fields)})"

@@ -1,0 +1,19 @@
+"""The dmarc facts of a domain, and the flow that observes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deliverkit.facts.base import Facts, missing
+from deliverkit.flow import Flow, ask
+
+
+@dataclass(frozen=True, repr=False)
+class DmarcFacts(Facts):
+    """Placeholder of the first hour: replaced by its room."""
+
+
+def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
+    """Observe dmarc."""
+    yield from ask(domain, "TXT")
+    return missing("not built yet")

@@ -1,0 +1,140 @@
+"""The one list of rules, and how a rule becomes a finding.
+
+A rule is a small function under ``@rule``: its docstring is its documentation (title; *Why*; *Fix*), the
+annotation of its one parameter says which facts it judges, its name is its slug and its file its family.
+Third parties add rules through the entry-point group ``deliverkit.rules``: each entry point names a module
+whose import registers its rules.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import re
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from deliverkit.facts.base import NotApplicable, NotAsked, Unobserved
+from deliverkit.findings import Draft, Finding, Fix, Inconclusive, Judgement, Severity
+
+Findings: TypeAlias = Iterator[Draft]
+F = TypeVar("F", bound=Callable[[Any], Findings])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its identity, its documentation and its judgement."""
+
+    id: str
+    slug: str
+    family: str
+    severity: Severity
+    reference: str
+    title: str
+    why: str
+    fix: str
+    judge: Callable[[Any], Findings]
+
+    @functools.cached_property
+    def facts_type(self) -> type:
+        """The class of facts this rule judges, read from the annotation of its parameter."""
+        hints = typing.get_type_hints(self.judge)
+        found: type = next(kind for name, kind in hints.items() if name != "return")
+        return found
+
+
+_RULES: dict[str, Rule] = {}
+_loaded = False
+
+
+def rule(id_: str, severity: Severity, reference: str) -> Callable[[F], F]:
+    """Register a rule. Ids are stable and never reused; ``reference`` cites the law ("RFC 7208 §4.6.4")."""
+
+    def register(function: F) -> F:
+        title, why, fix = _sections(inspect.getdoc(function) or "", id_)
+        if id_ in _RULES and _RULES[id_].judge.__qualname__ != function.__qualname__:
+            raise ValueError(f"rule id {id_} is used twice")
+        parts = function.__module__.split(".")
+        family = parts[2] if parts[:2] == ["deliverkit", "rules"] else parts[0]
+        slug = function.__name__.replace("_", "-")
+        _RULES[id_] = Rule(id_, slug, family, severity, reference, title, why, fix, function)
+        return function
+
+    return register
+
+
+def _sections(text: str, id_: str) -> tuple[str, str, str]:
+    """Split a docstring into title, Why and Fix, each unwrapped to one paragraph."""
+    match = re.fullmatch(r"(.+?)\n\s*\n\s*Why: (.+?)\n\s*Fix: (.+)", text.strip(), re.DOTALL)
+    if not match:
+        raise ValueError(f"rule {id_}: the docstring needs a title, then 'Why: …', then 'Fix: …'")
+    title, why, fix = (re.sub(r"\s+", " ", part).strip() for part in match.groups())
+    return title, why, fix
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, ordered by family and id. Imports the rule families on first use."""
+    global _loaded
+    if not _loaded:
+        import deliverkit.rules as package
+
+        for module in pkgutil.walk_packages(package.__path__, "deliverkit.rules."):
+            importlib.import_module(module.name)
+        from importlib.metadata import entry_points
+
+        for entry in entry_points(group="deliverkit.rules"):
+            entry.load()
+        _loaded = True
+    return tuple(sorted(_RULES.values(), key=lambda r: (r.family, r.id)))
+
+
+def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | None = None) -> Judgement:
+    """Run every rule made for this kind of facts. A rule that crashes is our bug: it is listed, never hidden."""
+    severities = severities or {}
+    findings: list[Finding] = []
+    unknown: list[Inconclusive] = []
+    passed: list[str] = []
+    not_applicable: list[str] = []
+    unasked: list[str] = []
+    crashed: list[str] = []
+    for r in rules:
+        if not isinstance(facts, r.facts_type):
+            continue
+        severity = severities.get(r.id, r.severity)
+        try:
+            drafts = list(r.judge(facts))
+        except NotApplicable:
+            not_applicable.append(r.id)
+        except NotAsked:
+            unasked.append(r.id)
+        except Unobserved as why:
+            unknown.append(Inconclusive(r.id, facts.subject, str(why), severity is Severity.ERROR))
+        except Exception as bug:  # a rule's crash must not cost the user the other findings
+            crashed.append(r.id)
+            reason = f"the rule crashed: {type(bug).__name__}: {bug}"
+            unknown.append(Inconclusive(r.id, facts.subject, reason, decisive=True))
+        else:
+            findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
+            if not drafts:
+                passed.append(r.id)
+    return Judgement(
+        tuple(findings), tuple(unknown), tuple(passed), tuple(not_applicable), tuple(unasked), tuple(crashed)
+    )
+
+
+def _complete(r: Rule, severity: Severity, draft: Draft, subject: str) -> Finding:
+    return Finding(
+        rule=r.id,
+        slug=r.slug,
+        severity=severity,
+        subject=draft.subject or subject,
+        title=r.title,
+        detail=draft.detail,
+        evidence=draft.evidence,
+        fix=Fix(draft.fix or r.fix, draft.records),
+        reference=r.reference,
+    )

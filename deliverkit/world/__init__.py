@@ -1,0 +1,124 @@
+"""The world behind its doors: live, told by a table, or laid over with zone files.
+
+`World.live()` asks the resolvers of this machine; `World.from_records()` is a closed world of literals;
+`World.story()` reads a fixture. `with_zone()` lays unpublished zone files over any of them, so that a DNS change
+can be judged before it is published. Sockets are opened in this package and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from deliverkit.flow import Answer, Flow, Question, adrive
+from deliverkit.world.doors import DnsDoor, SmtpDoor
+
+if TYPE_CHECKING:
+    from deliverkit.facts.vantage import Vantage
+    from deliverkit.smtp.dialogue import SmtpFlow
+    from deliverkit.smtp.transcript import Transcript
+    from deliverkit.world.zone import Zone
+
+T = TypeVar("T")
+
+
+class World:
+    """Everything outside: DNS, SMTP, the clock. Immutable; ``with_*`` return another world.
+
+    Use it as an asynchronous context manager, or call `aclose` when done with a live one.
+    """
+
+    def __init__(
+        self, dns: DnsDoor, smtp: SmtpDoor, vantage: Vantage, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        self.dns = dns
+        self.smtp = smtp
+        self.vantage = vantage
+        self._clock = clock
+
+    # -- ways to come by a world ------------------------------------------------------------------------
+
+    @classmethod
+    def live(
+        cls, nameservers: Iterable[str] = (), *, allow_private: bool = False, now: datetime | None = None
+    ) -> World:
+        """The real world, by the system's resolvers or by ``nameservers`` ("192.0.2.53" or "192.0.2.53:5353")."""
+        from deliverkit.world.live import live_world
+
+        return live_world(tuple(nameservers), allow_private=allow_private, now=now)
+
+    @classmethod
+    def offline(cls, *, closed: bool = False, now: datetime | None = None) -> World:
+        """A world that opens no socket: every name is unobserved, or NXDOMAIN when ``closed``."""
+        from deliverkit.world.table import offline_world
+
+        return offline_world(closed=closed, now=now)
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Mapping[str, Mapping[str, Any]],
+        failures: Mapping[tuple[str, str], str] | None = None,
+        *,
+        now: datetime | None = None,
+    ) -> World:
+        """A closed world of literals: ``{"example.com": {"TXT": [...], "MX": ["10 mx.example.com."]}}``.
+
+        TXT values are the joined text, literal; other types are in presentation form; a single value may stand
+        without its list. ``failures`` maps (name, type) to a `Status` word; type ``"*"`` means every type.
+        """
+        from deliverkit.world.table import table_world
+
+        return table_world(records, failures or {}, now=now)
+
+    @classmethod
+    def story(cls, path: str | Path) -> World:
+        """The world told by a story file (``fixtures/stories``)."""
+        from deliverkit.world.story import load_story
+
+        return load_story(Path(path)).world()
+
+    def with_zone(self, *zones: str | Path | Zone) -> World:
+        """This world with zone files laid over it; each is authoritative at and below its origin."""
+        from deliverkit.world.zone import overlay
+
+        return overlay(self, zones)
+
+    # -- what flows and engines use ---------------------------------------------------------------------
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask one DNS question."""
+        return await self.dns.ask(question)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a DNS flow to its end."""
+        return await adrive(flow, self.dns.ask)
+
+    async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:
+        """Run an SMTP flow over one connection."""
+        return await self.smtp.converse(flow, from_dns=from_dns)
+
+    def now(self) -> datetime:
+        """The time it is in this world, in UTC."""
+        return self._clock() if self._clock else datetime.now(UTC)
+
+    @property
+    def clock(self) -> Callable[[], datetime] | None:
+        """The clock that was set, for worlds made from this one."""
+        return self._clock
+
+    async def aclose(self) -> None:
+        """Let go of sockets and tasks."""
+        await self.dns.aclose()
+        await self.smtp.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,35 @@
+"""The doors of the world, as protocols. Whoever implements one may touch sockets; nobody else does."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from deliverkit.flow import Answer, Question
+from deliverkit.smtp.dialogue import SmtpFlow
+from deliverkit.smtp.transcript import Transcript
+
+T = TypeVar("T")
+
+
+class DnsDoor(Protocol):
+    """Answers DNS questions. Never raises for what the world does: every outcome is an `Answer`."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Answer one question."""
+
+    async def aclose(self) -> None:
+        """Let go of sockets and tasks."""
+
+
+class SmtpDoor(Protocol):
+    """Carries SMTP flows. Never raises for what a server does: every outcome is a value sent to the flow."""
+
+    async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:
+        """Run one flow over one connection, and return its result with the transcript.
+
+        ``from_dns`` says the address came out of DNS: private and loopback ones are then refused with
+        `TroubleKind.NOT_ALLOWED` unless the door was opened with ``allow_private``.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of sockets and tasks."""
