@@ -1,0 +1,92 @@
+"""The command line: one file per verb, loaded only when the verb is used.
+
+``--help`` and ``--version`` import click and nothing heavier. What this package will not do: know anything about
+mail. Every verb has a library twin.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from deliverkit import __version__
+
+VERBS = {
+    "audit": "Audit SPF, DKIM, DMARC, MX, PTR and ports of domains.",
+    "show": "Show a parsed record and its lookup tree, without opinions.",
+    "check-host": "Evaluate SPF for one client address (RFC 7208 check_host).",
+    "probe": "Probe SMTP ports for reachability, TLS, certificates and AUTH.",
+    "send": "Send a real, DKIM-signed test message and keep the transcript.",
+    "verify": "Verify stored messages: SPF, DKIM, DMARC and the message itself.",
+    "sink": "Receive mail, keep its exact bytes, verify and show it.",
+    "explain": "Explain a rule, or list all rules.",
+    "demo": "Run the whole job on an embedded world, without network.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's file when the verb is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"deliverkit.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"there is no verb {args[0]!r}.{hint} The verbs: {', '.join(VERBS)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", message="deliverkit %(version)s")
+def cli() -> None:
+    """Find out why mail does not arrive.
+
+    deliverkit joins what DNS says, what the servers do and what a message looks like on the wire into one
+    verdict, with causes, evidence and fixes.
+    """
+
+
+def main() -> None:
+    """The console script. No traceback reaches a user: a fault of ours is one line and exit status 70."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as wrong:
+        wrong.show()
+        status = wrong.exit_code
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:  # `| head` took what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    except Exception as bug:  # the last line of defence
+        if os.environ.get("DELIVERKIT_DEBUG"):
+            raise
+        click.echo(
+            f"deliverkit: a fault of ours: {type(bug).__name__}: {bug}\n"
+            "Set DELIVERKIT_DEBUG=1 to see where, and please report it.",
+            err=True,
+        )
+        status = 70
+    sys.exit(status if isinstance(status, int) else 0)

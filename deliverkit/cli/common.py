@@ -1,0 +1,198 @@
+"""What every verb shares: options with one meaning everywhere, a world, an event loop, and the way out.
+
+Results go to stdout, progress and diagnostics to stderr. A report is always written before exiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from deliverkit.report.model import Report
+    from deliverkit.world import World
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+FORMATS = ("text", "json", "jsonl", "markdown", "html")
+_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".txt": "text"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """How results are shown. ``timeout`` is seconds for the whole verb, or None for the verb's own default."""
+
+    format: str
+    path: Path | None
+    quiet: bool
+    color: bool
+    fail_on: str
+    timeout: float | None
+
+    @property
+    def width(self) -> int:
+        """Columns to write for: the terminal's, or 100 when there is none."""
+        import shutil
+
+        return shutil.get_terminal_size((100, 24)).columns
+
+
+@dataclass(frozen=True)
+class WorldChoice:
+    """Which world to ask."""
+
+    zones: tuple[Path, ...] = ()
+    offline: bool = False
+    closed_world: bool = False
+    nameservers: tuple[str, ...] = ()
+    allow_private: bool = False
+
+    def open(self, *, now: Any = None) -> World:
+        """Open the world; a zone file that cannot be read ends the program with status 2."""
+        from deliverkit.world import World
+        from deliverkit.world.zone import ZoneError
+
+        try:
+            if self.offline or self.closed_world:
+                world = World.offline(closed=self.closed_world, now=now)
+            else:
+                world = World.live(self.nameservers, allow_private=self.allow_private, now=now)
+            return world.with_zone(*self.zones) if self.zones else world
+        except (ZoneError, OSError, ValueError) as bad:
+            usage_error(str(bad))
+
+
+def output_options(function: F) -> F:
+    """Add the options of `Output`; the command receives them as keyword ``output``."""
+
+    @click.option("--format", "format_", type=click.Choice(FORMATS), help="How to print the report. [default: text, or by the suffix of -o]")
+    @click.option("-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the report's verdict line (text), and no progress.")
+    @click.option("--no-color", is_flag=True, help="No colour (also NO_COLOR).")
+    @click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="error", show_default=True, help="Exit with 1 from this severity on.")
+    @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Seconds for the whole command.")
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any, format_: str | None, path: Path | None, quiet: bool, no_color: bool, fail_on: str,
+        timeout: float | None, **rest: Any,
+    ) -> Any:
+        if path is not None and str(path) == "-":
+            path = None
+        chosen = format_ or (_SUFFIXES.get(path.suffix.lower(), "text") if path else "text")
+        color = not no_color and not os.environ.get("NO_COLOR") and path is None and sys.stdout.isatty()
+        return function(*args, output=Output(chosen, path, quiet, color, fail_on, timeout), **rest)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def world_options(function: F) -> F:
+    """Add the options of `WorldChoice`; the command receives them as keyword ``where``."""
+
+    @click.option("--zone", "zones", type=click.Path(path_type=Path), multiple=True, metavar="FILE", help="Lay this zone file over the world (repeatable).")
+    @click.option("--offline", is_flag=True, help="Open no socket; names outside the zones are unobserved.")
+    @click.option("--closed-world", is_flag=True, help="Open no socket; names outside the zones do not exist.")
+    @click.option("--nameserver", "nameservers", multiple=True, metavar="ADDR[:PORT]", help="Ask this resolver instead of the system's (repeatable).")
+    @click.option("--allow-private", is_flag=True, help="Connect to private and loopback addresses found in DNS.")
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any, zones: tuple[Path, ...], offline: bool, closed_world: bool, nameservers: tuple[str, ...],
+        allow_private: bool, **rest: Any,
+    ) -> Any:
+        if offline and closed_world:
+            usage_error("--offline and --closed-world exclude each other: give one")
+        if (offline or closed_world) and nameservers:
+            usage_error("--nameserver makes no sense without a network: leave out --offline and --closed-world")
+        return function(*args, where=WorldChoice(zones, offline, closed_world, nameservers, allow_private), **rest)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def usage_error(text: str) -> NoReturn:
+    """End the program with status 2 and one clear line."""
+    raise click.UsageError(text)
+
+
+def run(work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+    """Run a coroutine to its end. Ctrl-C cancels it, lets it put things away, and ends with status 130."""
+
+    async def bounded() -> T:
+        if timeout is None:
+            return await work
+        async with asyncio.timeout(timeout):
+            return await work
+
+    try:
+        return asyncio.run(bounded())
+    except KeyboardInterrupt:
+        raise click.exceptions.Abort from None
+    except TimeoutError:
+        click.echo(f"deliverkit: not finished within --timeout {timeout:g} s", err=True)
+        raise click.exceptions.Exit(3) from None
+
+
+class Progress:
+    """One line on stderr that is overwritten, when stderr is a terminal; otherwise nothing."""
+
+    def __init__(self, output: Output) -> None:
+        self._live = sys.stderr.isatty() and not output.quiet
+        self._shown = False
+
+    def __call__(self, text: str) -> None:
+        if self._live:
+            sys.stderr.write(f"\r\033[K{text[:78]}")
+            sys.stderr.flush()
+            self._shown = True
+
+    def done(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+            self._shown = False
+
+
+def write_output(text: str, output: Output) -> None:
+    """Write to stdout, or to the file by a temporary name and a rename."""
+    if output.path is None:
+        click.echo(text, nl=not text.endswith("\n"), color=output.color)
+        return
+    write_file(output.path, text.encode("utf-8"))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. A path that cannot be written is a usage error."""
+    import tempfile
+
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as bad:
+        usage_error(f"cannot write {path}: {bad.strerror or bad}")
+
+
+def finish(reports: Sequence[Report], output: Output, *, interrupted: bool = False) -> NoReturn:
+    """Render the reports, write them, and exit with the status of the contract."""
+    from deliverkit.report import render
+    from deliverkit.report.model import exit_status
+
+    if interrupted:
+        reports = [replace(report, interrupted=True) for report in reports]
+    write_output(render(reports, output.format, width=output.width, color=output.color, quiet=output.quiet), output)
+    raise click.exceptions.Exit(130 if interrupted else exit_status(reports, output.fail_on))
