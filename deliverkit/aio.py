@@ -1,0 +1,115 @@
+"""The public verbs as coroutines. `deliverkit` itself has the same ones, blocking.
+
+Each takes ``world=``; without one it opens the live world and closes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deliverkit.engine.checkhost import CheckHost
+    from deliverkit.engine.verify import Verification
+    from deliverkit.protocols.dmarc.discover import Discovery
+    from deliverkit.report.model import Report
+    from deliverkit.world import World
+
+
+@asynccontextmanager
+async def _opened(world: World | None, now: datetime | None = None) -> AsyncIterator[World]:
+    """The given world, left open, or a live one that is closed afterwards."""
+    from deliverkit.world import World
+
+    if world is not None:
+        yield world.at(now) if now else world
+    else:
+        async with World.live(now=now) as live:
+            yield live
+
+
+async def audit(
+    domain: str,
+    *,
+    selectors: Sequence[str] = (),
+    world: World | None = None,
+    dkim_keys: Mapping[str, str | Path] | None = None,
+    only: Sequence[str] = (),
+    sends_from: Sequence[str] = (),
+    submission: Sequence[str] = (),
+    probe: bool = True,
+    profile: str | None = None,
+    parked: bool = False,
+    timeout: float = 60.0,  # noqa: ASYNC109 - the bound after which a report is given with what was found
+) -> Report:
+    """Audit one domain. Raises `deliverkit.names.BadName` when the text is no domain."""
+    from deliverkit.engine.audit import AuditOptions
+    from deliverkit.engine.audit import audit as run
+
+    options = AuditOptions(
+        selectors=tuple(selectors),
+        dkim_keys={name: Path(file) for name, file in (dkim_keys or {}).items()},
+        only=tuple(only),
+        sends_from=tuple(sends_from),
+        submission=tuple(submission),
+        probe=probe,
+        profile=profile,
+        parked=parked,
+        seconds=timeout,
+    )
+    async with _opened(world) as here:
+        return await run(domain, world=here, options=options)
+
+
+async def verify(
+    raw: bytes,
+    *,
+    client_ip: str | None = None,
+    helo: str | None = None,
+    mail_from: str | None = None,
+    profile: str | None = None,
+    world: World | None = None,
+    now: datetime | None = None,
+) -> Verification:
+    """Verify one message: SPF, DKIM, DMARC and the message rules. ``raw`` are its octets, untouched."""
+    from deliverkit.engine.verify import verify as run
+
+    async with _opened(world, now) as here:
+        return await run(raw, world=here, client_ip=client_ip, helo=helo, mail_from=mail_from, profile=profile)
+
+
+async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
+    """RFC 7208 check_host: ``.result``, ``.explanation``, ``.trace``. A null ``mail_from`` uses postmaster@helo."""
+    from deliverkit.engine.checkhost import check_host as run
+
+    async with _opened(world) as here:
+        return await run(client_ip, mail_from, helo, world=here)
+
+
+async def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:
+    """RFC 9989 policy discovery: ``.record``, ``.policy``, ``.org_domain``, ``.steps``."""
+    from deliverkit.names import meant
+    from deliverkit.protocols.dmarc.discover import discover_dmarc as flow
+
+    async with _opened(world) as here:
+        return await here.run(flow(meant(domain).name))
+
+
+async def probe(
+    *targets: str,
+    ports: Sequence[int] = (),
+    name: str | None = None,
+    ca_file: str | Path | None = None,
+    deep: bool = False,
+    world: World | None = None,
+) -> list[Report]:
+    """Probe ``HOST[:PORT][/role]`` targets; one report a target."""
+    from deliverkit.engine.probe import ProbeOptions
+    from deliverkit.engine.probe import probe as run
+
+    options = ProbeOptions(ports=tuple(ports), name=name, ca_file=str(ca_file) if ca_file else None, deep=deep)
+    async with _opened(world) as here:
+        return await run(targets, world=here, options=options)

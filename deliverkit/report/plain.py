@@ -1,0 +1,42 @@
+"""Text from the world made safe for a screen: no terminal escape, no direction trick, no stray line break.
+
+Whatever came from DNS, a server or a message passes through `plain` before it is printed.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+# C0 and C1 controls, DEL, line and paragraph separators, bidirectional controls, zero-width and tag characters,
+# surrogates (octets that were no UTF-8)
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def plain(text: str, limit: int | None = None) -> str:
+    """The text with unsafe characters escaped, cut at ``limit`` characters with a mark."""
+    shown = _UNSAFE.sub(_escape, text)
+    if limit is not None and len(shown) > limit:
+        shown = f"{shown[: max(limit - 1, 1)]}…"
+    return shown
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a surrogate escape stands for one octet
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def fold(text: str, width: int, indent: str = "", *, hanging: str | None = None) -> list[str]:
+    """Wrap one paragraph of safe text to ``width`` columns; long words are broken, never lost."""
+    return textwrap.wrap(
+        text,
+        width=max(width, len(indent) + 20),
+        initial_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
+        break_long_words=True,
+        break_on_hyphens=False,
+    ) or [indent.rstrip()]

@@ -1,0 +1,156 @@
+"""The report for a terminal: verdict first, then findings by severity, then what was seen.
+
+Good at 60 columns and at 200. Colour only marks severities and the verdict; nothing depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from deliverkit.findings import Evidence, Finding, Severity
+from deliverkit.report.model import Report, Verdict
+from deliverkit.report.plain import fold, plain
+from deliverkit.report.sections import seen
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_VERDICTS = {Verdict.PASS: "green", Verdict.RISK: "yellow", Verdict.FAIL: "red", Verdict.UNKNOWN: "magenta"}
+_INDENT = "  "
+_MOST_COLUMNS = 110  # prose is not read across 200 columns; tables may use them
+_SHOWN_EVIDENCE = 6
+
+
+def render_text(reports: Sequence[Report], *, width: int = 100, color: bool = False, quiet: bool = False) -> str:
+    """All reports, one after another; ``quiet`` leaves one verdict line a subject."""
+    blocks = []
+    for report in reports:
+        lines = [_headline(report, color)]
+        if not quiet:
+            lines += _body(report, width, color)
+        blocks.append("\n".join(lines))
+    return ("\n" if quiet else "\n\n").join(blocks) + "\n"
+
+
+def _headline(report: Report, color: bool) -> str:
+    word = report.verdict.value.upper()
+    word = click.style(word, fg=_VERDICTS[report.verdict], bold=True) if color else word
+    return f"{plain(report.subject.name)}: {word}   {counts(report)}"
+
+
+def counts(report: Report) -> str:
+    """ "2 errors, 1 note; 1 could not be told"."""
+    parts = []
+    for severity in Severity:
+        number = sum(f.severity is severity for f in report.findings)
+        if number:
+            parts.append(f"{number} {severity.value}{'s' if number > 1 else ''}")
+    said = ", ".join(parts) or "nothing found"
+    if report.inconclusive:
+        said += f"; {len(report.inconclusive)} could not be told"
+    return said + ("; interrupted" if report.interrupted else "")
+
+
+def _body(report: Report, width: int, color: bool) -> Iterator[str]:
+    columns = min(width, _MOST_COLUMNS)
+    if report.subject.remark:
+        yield from fold(f"({plain(report.subject.remark)})", columns)
+    for found in report.findings:
+        yield ""
+        yield from _finding(found, report, columns, color)
+    if report.inconclusive:
+        yield ""
+        yield "Could not be told"
+        for reason, rules in _grouped(report).items():
+            yield from fold(f"{', '.join(rules)}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
+    for title, lines in seen(report, width):
+        yield ""
+        yield title
+        yield from (f"{_INDENT}{line}".rstrip() for line in lines)
+    yield ""
+    yield from fold(_checked(report), columns)
+    yield from fold(_seen_from(report), columns)
+
+
+def _grouped(report: Report) -> dict[str, list[str]]:
+    """Rules by reason, the decisive reasons first: one dead resolver is one line, not forty."""
+    grouped: dict[str, list[str]] = {}
+    for one in sorted(report.inconclusive, key=lambda i: not i.decisive):
+        where = "" if one.subject == report.subject.name else f"{one.subject}: "
+        rules = grouped.setdefault(where + one.reason, [])
+        if one.rule not in rules:
+            rules.append(one.rule)
+    return grouped
+
+
+def _finding(found: Finding, report: Report, columns: int, color: bool) -> Iterator[str]:
+    label = found.severity.value.upper()
+    mark = click.style(label, fg=_COLOURS[found.severity.value], bold=True) if color else label
+    first, *rest = fold(f"{found.rule} {found.title}", columns - len(label) - 1)
+    yield f"{mark} {first}"
+    yield from (f"{_INDENT}{line}" for line in rest)
+    about = "" if found.subject == report.subject.name else f"{plain(found.subject)}: "
+    yield from fold(about + plain(found.detail), columns, _INDENT)
+    for evidence in found.evidence[:_SHOWN_EVIDENCE]:
+        yield from _evidence(evidence, columns)
+    if len(found.evidence) > _SHOWN_EVIDENCE:
+        yield f"{_INDENT}| and {len(found.evidence) - _SHOWN_EVIDENCE} more"
+    yield from fold(f"Fix: {plain(found.fix.text)}", columns, _INDENT, hanging=_INDENT * 2)
+    for record in found.fix.records:
+        # A record is copied from here: it is never wrapped.
+        yield f'{_INDENT * 2}{plain(record.name)}. {record.type} {_quoted(record.type, plain(record.value))}'
+    yield f"{_INDENT}{found.reference}"
+
+
+def _quoted(type_: str, value: str) -> str:
+    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
+
+
+def _evidence(evidence: Evidence, columns: int) -> Iterator[str]:
+    place = f" ({plain(evidence.file)}:{evidence.line})" if evidence.file else ""
+    server = f" from {plain(evidence.server)}" if evidence.server and evidence.kind == "smtp" else ""
+    head = " ".join(part for part in (plain(evidence.name), evidence.type) if part)
+    bar = f"{_INDENT}| "
+    yield from fold(f"{head}{place}{server}", columns, bar)
+    if not evidence.value:
+        return
+    if evidence.span:
+        yield from _pointed(evidence.value, evidence.span, columns - len(bar), bar)
+    else:
+        yield from fold(plain(evidence.value, 400), columns, bar + _INDENT)
+
+
+def _pointed(value: str, span: tuple[int, int], room: int, bar: str) -> Iterator[str]:
+    """The part of the value around the span, with a caret line under it."""
+    start, end = span
+    room = max(room - len(_INDENT), 20)
+    left = max(0, min(start - room // 3, len(value) - room))
+    before, inside = plain(value[left:start]), plain(value[start:end])
+    after = plain(value[end : left + room])
+    lead = "…" if left else ""
+    shown = f"{lead}{before}{inside}{after}"
+    tail = "…" if left + room < len(value) else ""
+    yield f"{bar}{_INDENT}{shown[:room]}{tail}"
+    offset = len(lead) + len(before)
+    if offset < room:
+        yield f"{bar}{_INDENT}{' ' * offset}{'^' * max(1, min(len(inside), room - offset))}"
+
+
+def _checked(report: Report) -> str:
+    said = f"{len(report.passed)} rules passed, {len(report.not_applicable)} did not apply"
+    if report.not_asked:
+        said += f", {len(report.not_asked)} were not asked"
+    return f"{said}; {report.elapsed_s:.1f} s."
+
+
+def _seen_from(report: Report) -> str:
+    vantage = report.vantage
+    said = f"Seen from here: {vantage.mode}"
+    if vantage.resolvers:
+        trust = "trusted" if vantage.ad_trusted else "not trusted"
+        said += f", resolver {', '.join(vantage.resolvers)} (its AD bit is {trust})"
+    if vantage.zones:
+        said += f", zones {', '.join(vantage.zones)}"
+    if vantage.port25 != "unknown":
+        said += f", port 25 {vantage.port25}"
+    return plain(said) + "."
