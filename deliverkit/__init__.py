@@ -1,19 +1,75 @@
 """deliverkit finds out why mail does not arrive.
 
-The verbs, blocking; ``deliverkit.aio`` has the same ones as coroutines. Imports are lazy: ``import deliverkit``
-costs nothing until a verb is used.
+The public verbs, blocking, and nothing else; ``deliverkit.aio`` has the same ones as coroutines. Imports are lazy:
+``import deliverkit`` costs nothing until a verb is used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from deliverkit.engine.checkhost import CheckHost
+    from deliverkit.engine.verify import Verification
+    from deliverkit.protocols.dmarc.discover import Discovery
+    from deliverkit.report.model import Report
+    from deliverkit.world import World
 
 __version__ = "0.1.0"
 __all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "verify"]
 
-if TYPE_CHECKING:
-    from deliverkit.blocking import audit, check_host, discover_dmarc, probe, verify
-    from deliverkit.world import World
+T = TypeVar("T")
+
+
+def audit(domain: str, **options: Any) -> Report:
+    """Audit one domain; the options are those of `deliverkit.aio.audit`."""
+    from deliverkit import aio
+
+    return _blocking(aio.audit(domain, **options))
+
+
+def verify(raw: bytes, **options: Any) -> Verification:
+    """Verify one message; the options are those of `deliverkit.aio.verify`."""
+    from deliverkit import aio
+
+    return _blocking(aio.verify(raw, **options))
+
+
+def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
+    """RFC 7208 check_host; see `deliverkit.aio.check_host`."""
+    from deliverkit import aio
+
+    return _blocking(aio.check_host(client_ip, mail_from, helo, world=world))
+
+
+def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:
+    """RFC 9989 policy discovery; see `deliverkit.aio.discover_dmarc`."""
+    from deliverkit import aio
+
+    return _blocking(aio.discover_dmarc(domain, world=world))
+
+
+def probe(*targets: str, **options: Any) -> list[Report]:
+    """Probe ``HOST[:PORT][/role]`` targets; the options are those of `deliverkit.aio.probe`."""
+    from deliverkit import aio
+
+    return _blocking(aio.probe(*targets, **options))
+
+
+def _blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where an event loop runs already (a notebook): then in a thread."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def __getattr__(name: str) -> Any:
@@ -21,8 +77,4 @@ def __getattr__(name: str) -> Any:
         from deliverkit.world import World
 
         return World
-    if name in __all__:
-        from deliverkit import blocking
-
-        return getattr(blocking, name)
     raise AttributeError(f"module 'deliverkit' has no attribute {name!r}")

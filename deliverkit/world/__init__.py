@@ -87,6 +87,11 @@ class World:
 
         return overlay(self, zones)
 
+    def at(self, now: datetime) -> World:
+        """This world with its clock stopped at ``now``."""
+        moment = now if now.tzinfo else now.replace(tzinfo=UTC)
+        return World(self.dns, self.smtp, self.vantage, lambda: moment)
+
     # -- what flows and engines use ---------------------------------------------------------------------
 
     async def ask(self, question: Question) -> Answer:

@@ -1,0 +1,128 @@
+"""``deliverkit audit``: options and printing for the audit engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deliverkit.cli.common import (
+    Output,
+    Progress,
+    WorldChoice,
+    finish,
+    output_options,
+    run,
+    usage_error,
+    world_options,
+)
+
+if TYPE_CHECKING:
+    from deliverkit.engine.audit import AuditOptions
+    from deliverkit.report.model import Report
+
+_AT_ONCE = 16
+
+
+@click.command()
+@click.argument("domains", nargs=-1, required=True, metavar="DOMAIN...")
+@click.option("--selector", "selectors", multiple=True, metavar="S", help="A DKIM selector in use (repeatable).")
+@click.option(
+    "--dkim-key",
+    "dkim_keys",
+    multiple=True,
+    metavar="S=FILE",
+    help="Private key that must match what selector S publishes (repeatable).",
+)
+@click.option("--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, ports.")
+@click.option("--sends-from", multiple=True, metavar="IP", help="An address your mail leaves from (repeatable).")
+@click.option("--submission", multiple=True, metavar="HOST", help="A submission host, probed on 465 and 587 (repeatable).")
+@click.option("--no-probe", is_flag=True, help="Do not connect to mail servers.")
+@click.option("--profile", metavar="NAME", help="Judge as a sender of this kind: bulk.")
+@click.option("--parked", is_flag=True, help="The domain sends and receives no mail.")
+@world_options
+@output_options
+def audit(
+    domains: tuple[str, ...],
+    selectors: tuple[str, ...],
+    dkim_keys: tuple[str, ...],
+    only: str | None,
+    sends_from: tuple[str, ...],
+    submission: tuple[str, ...],
+    no_probe: bool,
+    profile: str | None,
+    parked: bool,
+    where: WorldChoice,
+    output: Output,
+) -> None:
+    """Audit SPF, DKIM, DMARC, MX, PTR and ports of domains.
+
+    A DOMAIN may be typed as an IDN, a URL or an e-mail address; what was read is said. With --zone the records of
+    a zone file are judged before they are published.
+    """
+    from deliverkit.engine.audit import PROTOCOLS, AuditOptions, BadOption, checked
+    from deliverkit.names import BadName, meant
+
+    for domain in domains:
+        try:
+            meant(domain)
+        except BadName as bad:
+            usage_error(str(bad))
+    options = AuditOptions(
+        selectors=selectors,
+        dkim_keys=dict(_selector_file(pair) for pair in dkim_keys),
+        only=tuple(part.strip().lower().replace("-", "") for part in (only or "").split(",") if part.strip()),
+        sends_from=sends_from,
+        submission=submission,
+        probe=not no_probe,
+        profile=profile,
+        parked=parked,
+    )
+    if output.timeout:
+        options = replace(options, seconds=output.timeout)
+    try:
+        options = checked(options)
+    except BadOption as bad:
+        usage_error(f"{bad} (protocols: {', '.join(PROTOCOLS)})" if "--only" in str(bad) else str(bad))
+    reports, interrupted = run(_audit_all(domains, options, where, output))
+    finish(reports, output, interrupted=interrupted)
+
+
+def _selector_file(pair: str) -> tuple[str, Path]:
+    selector, equals, file = pair.partition("=")
+    if not (selector and equals and file):
+        usage_error(f"--dkim-key {pair!r}: expected SELECTOR=FILE, for example s1=private.pem")
+    return selector, Path(file)
+
+
+async def _audit_all(
+    domains: tuple[str, ...], options: AuditOptions, where: WorldChoice, output: Output
+) -> tuple[list[Report], bool]:
+    """Audit the domains side by side, a few at a time. After Ctrl-C: what was found so far."""
+    from deliverkit.engine.audit import audit as audit_one
+
+    progress = Progress(output)
+    places = asyncio.Semaphore(_AT_ONCE)
+    async with where.open() as world:
+
+        async def one(domain: str) -> Report:
+            async with places:
+                return await audit_one(domain, world=world, options=options, progress=progress)
+
+        tasks = [asyncio.create_task(one(domain)) for domain in domains]
+        interrupted = False
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            interrupted = True
+            for task in tasks:
+                task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        progress.done()
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+    return [result for result in ended if not isinstance(result, BaseException)], interrupted

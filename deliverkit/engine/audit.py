@@ -1,0 +1,193 @@
+"""The audit engine: a World and a domain in, a Report out.
+
+It observes every protocol side by side (each is a flow), probes the ports its options ask for, and lets the
+rules judge the facts. It knows the order of things and nothing about any protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from deliverkit.facts.base import Missing, missing, not_asked
+from deliverkit.facts.bimi import observe_bimi
+from deliverkit.facts.dkim import observe_dkim
+from deliverkit.facts.dmarc import observe_dmarc
+from deliverkit.facts.domain import DomainFacts
+from deliverkit.facts.mtasts import observe_mtasts
+from deliverkit.facts.mx import observe_mx
+from deliverkit.facts.ptr import observe_ptr
+from deliverkit.facts.spf import observe_spf
+from deliverkit.facts.tlsrpt import observe_tlsrpt
+from deliverkit.flow import Flow
+from deliverkit.names import meant
+from deliverkit.report.model import Report, Subject, merge
+from deliverkit.rules.registry import all_rules, judge
+from deliverkit.world import World
+
+PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
+PROFILES = ("bulk",)
+SECONDS = 60.0  # one domain, probing included
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """What the user wants to know, and what the domain is for.
+
+    ``only`` names protocols (of `PROTOCOLS`) and rule families; empty means all. ``dkim_keys`` maps a selector
+    to a private key file that must match what is published. ``submission`` hosts are probed on 465 and 587.
+    ``severities`` overrides a rule's severity by id.
+    """
+
+    selectors: tuple[str, ...] = ()
+    dkim_keys: Mapping[str, Path] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    sends_from: tuple[str, ...] = ()
+    submission: tuple[str, ...] = ()
+    probe: bool = True
+    profile: str | None = None
+    parked: bool = False
+    seconds: float = SECONDS
+    severities: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BadOption(ValueError):
+    """An option that cannot be meant; the message names it and says what to give instead."""
+
+
+def checked(options: AuditOptions) -> AuditOptions:
+    """The options with addresses in canonical form. Raises BadOption."""
+    import ipaddress
+
+    known = {*PROTOCOLS, *(r.family for r in all_rules())}
+    for word in options.only:
+        if word not in known:
+            raise BadOption(f"--only {word}: there is no such protocol{_near(word, known)}")
+    addresses = []
+    for text in options.sends_from:
+        try:
+            addresses.append(str(ipaddress.ip_address(text.strip())))
+        except ValueError:
+            raise BadOption(f"--sends-from {text!r}: not an IP address") from None
+    if options.profile not in (None, *PROFILES):
+        raise BadOption(f"--profile {options.profile}: there is no such profile; there is: {', '.join(PROFILES)}")
+    return replace(options, sends_from=tuple(addresses))
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+async def audit(
+    domain: str, *, world: World, options: AuditOptions, progress: Callable[[str], None] | None = None
+) -> Report:
+    """Audit one domain. Raises `deliverkit.names.BadName` when no domain can be made of the text.
+
+    Cancelled in the middle, it returns a report of what was seen until then, marked as interrupted.
+    """
+    typed = meant(domain)
+    started, began = world.now(), time.monotonic()
+    observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None))
+    facts = DomainFacts(
+        name=typed.name,
+        given=domain,
+        parked=options.parked,
+        profile=options.profile,
+        sends_from=options.sends_from,
+        **observed,
+    )
+    report = judged(Subject("domain", typed.name, typed.remark), facts, world, options, started=started, began=began)
+    return replace(report, interrupted=interrupted)
+
+
+async def _observe_all(
+    name: str, world: World, options: AuditOptions, say: Callable[[str], None]
+) -> tuple[dict[str, Any], bool]:
+    """Every protocol's facts, observed side by side, and whether we were interrupted."""
+    world = world.with_budget()
+    flows: dict[str, Callable[[], Flow[Any]]] = {
+        "spf": lambda: observe_spf(name, sends_from=options.sends_from),
+        "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys),
+        "dmarc": lambda: observe_dmarc(name),
+        "mx": lambda: observe_mx(name),
+        "ptr": lambda: observe_ptr(name, sends_from=options.sends_from),
+        "tlsrpt": lambda: observe_tlsrpt(name),
+        "mtasts": lambda: observe_mtasts(name),
+        "bimi": lambda: observe_bimi(name),
+    }
+    wanted = _wanted(options)
+    off = not_asked(f"--only {','.join(options.only)}")
+
+    async def observe(protocol: str) -> Any:
+        facts = await world.run(flows[protocol]())
+        say(f"{name}: {protocol} seen")
+        return facts
+
+    async def observe_ports() -> Any:
+        from deliverkit.engine.probe import audit_targets, probe_all
+
+        targets = await audit_targets(name, options.submission, world)
+        say(f"{name}: {len(targets)} ports to probe")
+        return await probe_all(targets, world=world)
+
+    observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted}
+    if not options.probe:
+        observed["ports"] = not_asked("--no-probe")
+    tasks = {
+        p: asyncio.create_task(observe_ports() if p == "ports" else observe(p))
+        for p in PROTOCOLS
+        if p not in observed
+    }
+    interrupted = False
+    try:
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=options.seconds)
+    except asyncio.CancelledError:
+        interrupted = True
+    why = "interrupted" if interrupted else f"the audit's time of {options.seconds:g} s was spent"
+    for protocol, task in tasks.items():
+        if not task.done():
+            task.cancel()
+            observed[protocol] = missing(why)
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return {**{p: t.result() for p, t in tasks.items() if p not in observed}, **observed}, interrupted
+
+
+def _wanted(options: AuditOptions) -> set[str]:
+    """The protocols to observe: those named, and the ports where a family that judges them is named."""
+    if not options.only:
+        return set(PROTOCOLS)
+    wanted = {p for p in PROTOCOLS if p in options.only}
+    if {"tls", "smtp", "vantage"} & set(options.only):
+        wanted.add("ports")
+    return wanted
+
+
+def judged(
+    subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
+) -> Report:
+    """Let the rules judge the domain, each of its ports, and the place we looked from."""
+    families = set(options.only) - {"ports"}
+    rules = [r for r in all_rules() if not families or r.family in families]
+    ports = facts.raw("ports")
+    every: list[Any] = [facts, *(() if isinstance(ports, Missing) else ports), world.vantage]
+    judgement = merge(judge(one, rules, dict(options.severities)) for one in every)
+    return Report(
+        subject=subject,
+        vantage=world.vantage,
+        started=started,
+        elapsed_s=round(time.monotonic() - began, 3),
+        findings=judgement.findings,
+        inconclusive=judgement.inconclusive,
+        not_asked=judgement.not_asked,
+        passed=judgement.passed,
+        not_applicable=judgement.not_applicable,
+        facts={p: facts.raw(p) for p in PROTOCOLS},
+    )
