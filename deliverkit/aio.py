@@ -43,7 +43,7 @@ async def audit(
     probe: bool = True,
     profile: str | None = None,
     parked: bool = False,
-    timeout: float = 60.0,  # noqa: ASYNC109 - the bound after which a report is given with what was found
+    timeout: float = 60.0,
 ) -> Report:
     """Audit one domain. Raises `deliverkit.names.BadName` when the text is no domain."""
     from deliverkit.engine.audit import AuditOptions

@@ -69,7 +69,7 @@ def cli() -> None:
 def main() -> None:
     """The console script. No traceback reaches a user: a fault of ours is one line and exit status 70."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="deliverkit", standalone_mode=False)
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as wrong:

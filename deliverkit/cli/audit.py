@@ -37,9 +37,13 @@ _AT_ONCE = 16
     metavar="S=FILE",
     help="Private key that must match what selector S publishes (repeatable).",
 )
-@click.option("--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, ports.")
+@click.option(
+    "--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, ports."
+)
 @click.option("--sends-from", multiple=True, metavar="IP", help="An address your mail leaves from (repeatable).")
-@click.option("--submission", multiple=True, metavar="HOST", help="A submission host, probed on 465 and 587 (repeatable).")
+@click.option(
+    "--submission", multiple=True, metavar="HOST", help="A submission host, probed on 465 and 587 (repeatable)."
+)
 @click.option("--no-probe", is_flag=True, help="Do not connect to mail servers.")
 @click.option("--profile", metavar="NAME", help="Judge as a sender of this kind: bulk.")
 @click.option("--parked", is_flag=True, help="The domain sends and receives no mail.")

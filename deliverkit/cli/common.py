@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 FORMATS = ("text", "json", "jsonl", "markdown", "html")
-_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".txt": "text"}
+_SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".txt": "text",
+}
 
 
 @dataclass(frozen=True)
@@ -73,16 +80,37 @@ class WorldChoice:
 def output_options(function: F) -> F:
     """Add the options of `Output`; the command receives them as keyword ``output``."""
 
-    @click.option("--format", "format_", type=click.Choice(FORMATS), help="How to print the report. [default: text, or by the suffix of -o]")
-    @click.option("-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file.")
-    @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the report's verdict line (text), and no progress.")
+    @click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        help="How to print the report. [default: text, or by the suffix of -o]",
+    )
+    @click.option(
+        "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
+    )
+    @click.option(
+        "-q", "--quiet", is_flag=True, help="Print nothing but the report's verdict line (text), and no progress."
+    )
     @click.option("--no-color", is_flag=True, help="No colour (also NO_COLOR).")
-    @click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="error", show_default=True, help="Exit with 1 from this severity on.")
+    @click.option(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "note", "never"]),
+        default="error",
+        show_default=True,
+        help="Exit with 1 from this severity on.",
+    )
     @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Seconds for the whole command.")
     @functools.wraps(function)
     def wrapper(
-        *args: Any, format_: str | None, path: Path | None, quiet: bool, no_color: bool, fail_on: str,
-        timeout: float | None, **rest: Any,
+        *args: Any,
+        format_: str | None,
+        path: Path | None,
+        quiet: bool,
+        no_color: bool,
+        fail_on: str,
+        timeout: float | None,
+        **rest: Any,
     ) -> Any:
         if path is not None and str(path) == "-":
             path = None
@@ -96,15 +124,33 @@ def output_options(function: F) -> F:
 def world_options(function: F) -> F:
     """Add the options of `WorldChoice`; the command receives them as keyword ``where``."""
 
-    @click.option("--zone", "zones", type=click.Path(path_type=Path), multiple=True, metavar="FILE", help="Lay this zone file over the world (repeatable).")
+    @click.option(
+        "--zone",
+        "zones",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="FILE",
+        help="Lay this zone file over the world (repeatable).",
+    )
     @click.option("--offline", is_flag=True, help="Open no socket; names outside the zones are unobserved.")
     @click.option("--closed-world", is_flag=True, help="Open no socket; names outside the zones do not exist.")
-    @click.option("--nameserver", "nameservers", multiple=True, metavar="ADDR[:PORT]", help="Ask this resolver instead of the system's (repeatable).")
+    @click.option(
+        "--nameserver",
+        "nameservers",
+        multiple=True,
+        metavar="ADDR[:PORT]",
+        help="Ask this resolver instead of the system's (repeatable).",
+    )
     @click.option("--allow-private", is_flag=True, help="Connect to private and loopback addresses found in DNS.")
     @functools.wraps(function)
     def wrapper(
-        *args: Any, zones: tuple[Path, ...], offline: bool, closed_world: bool, nameservers: tuple[str, ...],
-        allow_private: bool, **rest: Any,
+        *args: Any,
+        zones: tuple[Path, ...],
+        offline: bool,
+        closed_world: bool,
+        nameservers: tuple[str, ...],
+        allow_private: bool,
+        **rest: Any,
     ) -> Any:
         if offline and closed_world:
             usage_error("--offline and --closed-world exclude each other: give one")

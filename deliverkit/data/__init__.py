@@ -68,9 +68,7 @@ def _provider(entry: dict[str, Any]) -> Provider:
         aliases=tuple(entry.get("aliases", ())),
         domains=tuple(entry.get("domains", ())),
         mx=tuple(entry.get("mx", ())),
-        endpoints=tuple(
-            Endpoint(e["host"], e["port"], e["tls"], e.get("note", "")) for e in entry.get("endpoint", ())
-        ),
+        endpoints=tuple(Endpoint(e["host"], e["port"], e["tls"], e.get("note", "")) for e in entry.get("endpoint", ())),
         spf_include=entry.get("spf_include"),
         dkim_selectors=tuple(entry.get("dkim_selectors", ())),
         entry=entry,
@@ -101,10 +99,10 @@ def selectors() -> tuple[Selector, ...]:
     deep = False
     for line in _read("dkim_selectors.txt").splitlines():
         if line.startswith("#"):
-            deep = deep or "deep scan" in line and line.startswith("# ---")
+            deep = deep or ("deep scan" in line and line.startswith("# ---"))
             continue
         if line.strip():
-            name, hint, evidence = (line.split("\t") + ["", ""])[:3]
+            name, hint, evidence = [*line.split("\t"), "", ""][:3]
             found.append(Selector(name, hint, evidence, deep))
     return tuple(found)
 

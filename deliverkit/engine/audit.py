@@ -141,9 +141,7 @@ async def _observe_all(
     if not options.probe:
         observed["ports"] = not_asked("--no-probe")
     tasks = {
-        p: asyncio.create_task(observe_ports() if p == "ports" else observe(p))
-        for p in PROTOCOLS
-        if p not in observed
+        p: asyncio.create_task(observe_ports() if p == "ports" else observe(p)) for p in PROTOCOLS if p not in observed
     }
     interrupted = False
     try:

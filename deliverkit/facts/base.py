@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Unobserved(Exception):  # noqa: N818 - an outcome, not an error
+class Unobserved(Exception):
     """Read of a fact that was asked for and that nobody could tell."""
 
 
-class NotAsked(Exception):  # noqa: N818 - an outcome, not an error
+class NotAsked(Exception):
     """Read of a fact the user switched off."""
 
 
-class NotApplicable(Exception):  # noqa: N818 - an outcome, not an error
+class NotApplicable(Exception):
     """Raised by `needs`: the rule has nothing to judge here."""
 
 

@@ -79,7 +79,7 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
 
 
 def _event_name(event: Any) -> str:
-    """"tls-started" for TlsStarted."""
+    """ "tls-started" for TlsStarted."""
     name = type(event).__name__
     return name[0].lower() + "".join(f"-{c.lower()}" if c.isupper() else c for c in name[1:])
 

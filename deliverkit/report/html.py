@@ -1,0 +1,96 @@
+"""The report as one self-contained HTML file: no script, no foreign resource, light and dark, narrow and print.
+
+Everything that came from the world goes through `plain` and Jinja2's autoescape; a content security policy
+forbids scripts and loads besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from deliverkit.findings import Evidence, Finding, Severity
+from deliverkit.report.model import Report
+from deliverkit.report.plain import plain
+from deliverkit.report.sections import seen
+from deliverkit.report.text import counts
+
+
+def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
+    """One page for all reports, with a table of verdicts in front when there are several."""
+    import jinja2
+
+    from deliverkit import __version__
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
+    names = ", ".join(plain(r.subject.name) for r in reports)
+    return environment.from_string(source).render(
+        title=title or f"Mail report: {names}",
+        lead=lead,
+        version=__version__,
+        reports=[_report(number, report) for number, report in enumerate(reports, 1)],
+    )
+
+
+def _report(number: int, report: Report) -> dict[str, Any]:
+    vantage = report.vantage
+    return {
+        "id": f"report-{number}",
+        "name": plain(report.subject.name),
+        "kind": report.subject.kind,
+        "remark": plain(report.subject.remark or ""),
+        "verdict": report.verdict.value,
+        "counts": counts(report),
+        "started": f"{report.started:%Y-%m-%d %H:%M:%S} UTC",
+        "elapsed": f"{report.elapsed_s:.1f} s",
+        "findings": [_finding(f, report) for f in report.findings],
+        "by_severity": [(s.value, sum(f.severity is s for f in report.findings)) for s in Severity],
+        "inconclusive": [
+            {"rule": i.rule, "subject": plain(i.subject), "reason": plain(i.reason)} for i in report.inconclusive
+        ],
+        "sections": [(name, "\n".join(plain(line) for line in lines)) for name, lines in seen(report, 96)],
+        "passed": len(report.passed),
+        "not_applicable": len(report.not_applicable),
+        "not_asked": len(report.not_asked),
+        "mode": vantage.mode,
+        "resolvers": ", ".join(plain(r) for r in vantage.resolvers),
+        "port25": vantage.port25,
+    }
+
+
+def _finding(found: Finding, report: Report) -> dict[str, Any]:
+    return {
+        "rule": found.rule,
+        "severity": found.severity.value,
+        "title": found.title,
+        "about": "" if found.subject == report.subject.name else plain(found.subject),
+        "detail": plain(found.detail),
+        "evidence": [_evidence(e) for e in found.evidence[:12]],
+        "more": max(len(found.evidence) - 12, 0),
+        "fix": plain(found.fix.text),
+        "records": "\n".join(f"{plain(r.name)}. {r.type} {_quoted(r.type, plain(r.value))}" for r in found.fix.records),
+        "reference": found.reference,
+    }
+
+
+def _quoted(type_: str, value: str) -> str:
+    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
+
+
+def _evidence(evidence: Evidence) -> dict[str, str]:
+    start, end = evidence.span or (0, 0)
+    value = evidence.value
+    if len(value) > 1200:  # the span stays in sight
+        left = max(0, min(start - 400, len(value) - 1200))
+        value, start, end = value[left : left + 1200], start - left, min(end - left, 1200)
+    return {
+        "name": " ".join(part for part in (plain(evidence.name), evidence.type) if part),
+        "place": f"{plain(evidence.file)}:{evidence.line}" if evidence.file else "",
+        "before": plain(value[:start]),
+        "marked": plain(value[start:end]),
+        "after": plain(value[end:]),
+    }

@@ -1,0 +1,81 @@
+"""The report as Markdown, for a pull request, an issue or a wiki. What came from the world stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from deliverkit.findings import Evidence, Finding
+from deliverkit.report.model import Report
+from deliverkit.report.plain import plain
+from deliverkit.report.sections import seen
+from deliverkit.report.text import counts
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
+
+
+def render_markdown(reports: Sequence[Report]) -> str:
+    """All reports, one section each."""
+    return "\n".join(line for report in reports for line in _report(report)) + "\n"
+
+
+def _report(report: Report) -> Iterator[str]:
+    yield f"# {_text(report.subject.name)}: {report.verdict.value}"
+    yield ""
+    yield f"{counts(report)}. Started {report.started:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_s:.1f} s."
+    if report.subject.remark:
+        yield f"\n_{_text(report.subject.remark)}_"
+    for found in report.findings:
+        yield from _finding(found)
+    if report.inconclusive:
+        yield "\n## Could not be told\n"
+        yield from (f"- {i.rule} ({_text(i.subject)}): {_text(i.reason)}" for i in report.inconclusive)
+    for title, lines in seen(report):
+        yield f"\n## {title}\n"
+        yield from _block(lines)
+    yield ""
+
+
+def _finding(found: Finding) -> Iterator[str]:
+    yield f"\n## {found.severity.value}: {_text(found.title)}"
+    yield ""
+    yield f"**{found.rule}** ({found.reference}) on {_code(found.subject)}: {_text(found.detail)}"
+    if found.evidence:
+        yield ""
+        yield from (_evidence(e) for e in found.evidence)
+    yield ""
+    yield f"**Fix.** {_text(found.fix.text)}"
+    if found.fix.records:
+        yield ""
+        yield from _block([f"{r.name}. {r.type} {_quoted(r.type, r.value)}" for r in found.fix.records])
+
+
+def _evidence(evidence: Evidence) -> str:
+    head = " ".join(part for part in (evidence.name, evidence.type) if part)
+    place = f" ({_text(evidence.file)}:{evidence.line})" if evidence.file else ""
+    value = f": {_code(plain(evidence.value, 400))}" if evidence.value else ""
+    return f"- {_code(head)}{place}{value}"
+
+
+def _quoted(type_: str, value: str) -> str:
+    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
+
+
+def _text(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", plain(text))
+
+
+def _code(text: str) -> str:
+    """An inline code span whose fence is longer than any run of backticks inside."""
+    shown = plain(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    pad = " " if shown[:1] == "`" or shown[-1:] == "`" else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _block(lines: Sequence[str]) -> Iterator[str]:
+    shown = [plain(line) for line in lines]
+    fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall(r"`+", line)), default=0))
+    yield f"{fence}text"
+    yield from shown
+    yield fence
