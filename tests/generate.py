@@ -19,7 +19,10 @@ def rule_pages() -> dict[Path, str]:
     """One page a rule, and their table."""
     pages = {DOCS / "rules" / f"{rule.id}.md": rule_markdown(rule) for rule in all_rules()}
     rows = [f"| [{r.id}]({r.id}.md) | {r.severity.value} | {r.title} |" for r in all_rules()]
-    head = "# Rules\n\nGenerated from the rules themselves (`python -m tests.generate`).\n\n| rule | severity | fault |\n|---|---|---|\n"
+    head = (
+        "# Rules\n\nGenerated from the rules themselves (`python -m tests.generate`).\n\n"
+        "| rule | severity | fault |\n|---|---|---|\n"
+    )
     pages[DOCS / "rules" / "README.md"] = head + "\n".join(rows) + "\n"
     return pages
 

@@ -1,0 +1,48 @@
+"""Shared by all tests: the conformance counts in the closing lines, and the rule about peers.
+
+A test marked ``peer("postfix")`` needs a program that is not part of the Python environment. Where it is missing the
+test is skipped and says so; with DELIVERKIT_REQUIRE_PEERS=1 (as in CI) a missing program fails the test instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.peers.programs import PROGRAMS, missing_program
+
+_counts: dict[str, Counter[str]] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or in CI fail, a test whose programs are not installed."""
+    for mark in item.iter_markers("peer"):
+        for name in mark.args:
+            assert name in PROGRAMS, f"unknown peer {name!r}: add it to tests/peers/programs.py"
+            lacking = missing_program(name)
+            if lacking and os.environ.get("DELIVERKIT_REQUIRE_PEERS") == "1":
+                pytest.fail(f"peer {name} is required and {lacking}", pytrace=False)
+            if lacking:
+                pytest.skip(f"peer {name}: {lacking}")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the outcomes of the conformance suites."""
+    name = Path(report.nodeid.split("::")[0]).stem
+    if "conformance" in name and (report.when == "call" or report.outcome == "skipped"):
+        suite = (
+            f"{name.removeprefix('test_').removesuffix('_conformance')}: {report.nodeid.split('::')[1].split('[')[0]}"
+        )
+        _counts.setdefault(suite, Counter())[report.outcome] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the conformance counts before pytest's closing line."""
+    if _counts:
+        terminalreporter.section("conformance")
+    for suite, counts in sorted(_counts.items()):
+        said = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+        terminalreporter.write_line(f"{suite.replace('test_', '')}: {said}")

@@ -1,0 +1,61 @@
+"""The real servers and clients that tests/peers talks to, and how to tell whether they are here.
+
+Each entry says what to look for: a program in the path (or in /usr/sbin), a Perl module, a PHP file, or a package
+of Node.js below the folder DELIVERKIT_NODE_MODULES names.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+PROGRAMS = {
+    "postfix": "program postfix",
+    "unbound": "program unbound",
+    "knot": "program knotd",
+    "swaks": "program swaks",
+    "chromium": "program chromium",
+    "nodemailer": "node nodemailer",
+    "mailauth": "node mailauth",
+    "phpmailer": "php libphp-phpmailer/autoload.php",
+    "mail-dkim": "perl Mail::DKIM::Verifier",
+    "opendkim-testmsg": "program opendkim-testmsg",
+    "opendkim-testkey": "program opendkim-testkey",
+}
+
+
+def find(program: str) -> str | None:
+    """The path of a program, looked for where administrators' programs lie as well."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def node_modules() -> Path:
+    """Where the packages of Node.js are."""
+    return Path(os.environ.get("DELIVERKIT_NODE_MODULES", "node_modules")).absolute()
+
+
+@functools.cache
+def missing_program(name: str) -> str | None:
+    """Why a peer cannot be used here, or None."""
+    kind, what = PROGRAMS[name].split()
+    if kind == "program":
+        return None if find(what) else f"the program {what} is not installed"
+    if kind == "node":
+        if not find("node"):
+            return "the program node is not installed"
+        return (
+            None
+            if (node_modules() / what).is_dir()
+            else f"{node_modules() / what} is not installed (npm install {what})"
+        )
+    if kind == "perl":
+        if not find("perl"):
+            return "the program perl is not installed"
+        done = subprocess.run(["perl", f"-M{what}", "-e1"], capture_output=True, timeout=30, check=False)
+        return f"the Perl module {what} is not installed" if done.returncode else None
+    if not find("php"):
+        return "the program php is not installed"
+    return None if Path("/usr/share/php", what).exists() else f"/usr/share/php/{what} is not installed"
