@@ -92,6 +92,12 @@ class World:
         moment = now if now.tzinfo else now.replace(tzinfo=UTC)
         return World(self.dns, self.smtp, self.vantage, lambda: moment)
 
+    def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:
+        """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`."""
+        from deliverkit.world.budget import BudgetDoor
+
+        return World(BudgetDoor(self.dns, queries=queries, seconds=seconds), self.smtp, self.vantage, self.clock)
+
     # -- what flows and engines use ---------------------------------------------------------------------
 
     async def ask(self, question: Question) -> Answer:

@@ -1,0 +1,86 @@
+"""Zones laid over another DNS door: names at or below an origin are answered by the zone, others from below.
+
+CNAME chains are followed from one zone into another and out into the world below. `failures` lets a story or a
+test say what fails, by (name, type). What this file will not do: read files, or open sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.doors import DnsDoor
+from deliverkit.world.values import canonical
+from deliverkit.world.zone import Found, Outcome, Zone, depth
+
+MAX_ALIASES = 16
+"""CNAMEs followed for one question; a longer chain counts as a loop."""
+
+NO_NAME = "the name cannot exist: labels are 1 to 63 octets, names at most 255 (RFC 1035 §2.3.4)"
+
+
+class ZoneDoor:
+    """A DNS door over zones, failures and the door below."""
+
+    def __init__(
+        self, zones: Iterable[Zone], below: DnsDoor, failures: Mapping[tuple[str, str], Status] | None = None
+    ) -> None:
+        self.zones = sorted(zones, key=depth, reverse=True)
+        self.below = below
+        self.failures = dict(failures or {})
+
+    async def ask(self, question: Question) -> Answer:
+        """Answer from the zones as far as they know, and from below where they do not."""
+        began = time.monotonic()
+        name = canonical(question.name)
+        if name is None:
+            return Answer(question, Status.NXDOMAIN, detail=NO_NAME)
+        aliases: list[str] = []
+        while len(aliases) <= MAX_ALIASES:
+            step = self._step(question, name, aliases)
+            if isinstance(step, Answer):
+                return step
+            if step.outcome is Outcome.ALIAS and step.target is not None:
+                if step.target in (*aliases, canonical(question.name)):
+                    break
+                aliases.append(step.target)
+                name = step.target
+                continue
+            told = await self.below.ask(Question(name, question.type))
+            elapsed = time.monotonic() - began
+            return replace(told, question=question, aliases=(*aliases, *told.aliases), elapsed_s=elapsed)
+        loop = " -> ".join([question.name, *aliases[:4]])
+        return Answer(question, Status.MALFORMED, aliases=tuple(aliases), detail=f"an alias loop: {loop} -> …")
+
+    def _step(self, question: Question, name: str, aliases: list[str]) -> Answer | Found:
+        """One name of the chain: an answer, an alias to follow, or a reason to ask below."""
+        failure = self.failures.get((name, question.type)) or self.failures.get((name, "*"))
+        if failure is not None:
+            return Answer(question, failure, aliases=tuple(aliases), detail="as the story tells")
+        zone = next(
+            (zone for zone in self.zones if zone.find(name, question.type).outcome is not Outcome.OUTSIDE), None
+        )
+        if zone is None:
+            return Found(Outcome.OUTSIDE)
+        found = zone.find(name, question.type)
+        if found.outcome in (Outcome.ALIAS, Outcome.DELEGATED):
+            return found
+        return _answer(question, found, aliases)
+
+    async def aclose(self) -> None:
+        """Let go of what lies below."""
+        await self.below.aclose()
+
+
+def _answer(question: Question, found: Found, aliases: list[str]) -> Answer:
+    status = {Outcome.RECORDS: Status.OK, Outcome.NODATA: Status.NODATA}.get(found.outcome, Status.NXDOMAIN)
+    return Answer(
+        question,
+        status,
+        records=tuple(record.value for record in found.records) if status is Status.OK else (),
+        ttl=min((record.ttl for record in found.records), default=None),
+        aliases=tuple(aliases),
+        sources=tuple(record.source for record in found.records) if status is Status.OK else (),
+    )
