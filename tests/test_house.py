@@ -23,17 +23,19 @@ STORIES = sorted((ROOT / "fixtures" / "stories").rglob("*.toml"))
 # Which of our rooms a room may import. A file at the top of the package is a room of its own.
 MAY_IMPORT = {
     "flow": set(),
+    "addresses": set(),
     "names": set(),
     "findings": {"flow"},
     "data": {"names"},
-    "protocols": {"flow", "names", "protocols"},
-    "smtp": {"flow", "names", "smtp", "data", "protocols"},
-    "facts": {"flow", "names", "facts", "protocols", "smtp", "data"},
-    "rules": {"flow", "names", "findings", "facts", "protocols", "smtp", "data", "rules"},
+    "protocols": {"addresses", "flow", "names", "protocols"},
+    "smtp": {"addresses", "flow", "names", "smtp", "data", "protocols"},
+    "facts": {"addresses", "flow", "names", "facts", "protocols", "smtp", "data"},
+    "rules": {"addresses", "flow", "names", "findings", "facts", "protocols", "smtp", "data", "rules"},
     "report": {"", "flow", "findings", "facts", "names", "protocols", "smtp", "report"},
-    "world": {"flow", "names", "world", "smtp", "facts", "engine"},
+    "world": {"addresses", "flow", "names", "world", "smtp", "facts", "engine"},
     "engine": {
         "",
+        "addresses",
         "flow",
         "names",
         "findings",
@@ -48,6 +50,7 @@ MAY_IMPORT = {
     },
     "sink": {
         "",
+        "addresses",
         "flow",
         "names",
         "findings",

@@ -6,7 +6,6 @@ opens no socket. `run_story` judges it with the same engines the verbs use.
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.vantage import Vantage
-from deliverkit.findings import Severity
 from deliverkit.flow import Status
 from deliverkit.names import key
 from deliverkit.world import World
 from deliverkit.world.overlay import ZoneDoor
 from deliverkit.world.script import ScriptedSmtp
 from deliverkit.world.table import NowhereDns, fixed_clock, read_failures
-from deliverkit.world.zone import Zone, ZoneError
+from deliverkit.world.zone import Zone
 
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
@@ -60,7 +58,7 @@ class Story:
         """The closed world of this story."""
         records = Zone.parse(self.zone, origin=".", file=self.path.name).records() if self.zone.strip() else ()
         zone = Zone(".", records, file=self.path.name, cuts=False)
-        vantage = replace(Vantage("story"), **{k: _frozen(v) for k, v in self.vantage.items()})
+        vantage = replace(Vantage("story"), **_told(self.vantage))
         dns = ZoneDoor([zone], NowhereDns(Status.NXDOMAIN), self.failures)
         return World(dns, ScriptedSmtp(self.smtp, self.now), vantage, fixed_clock(self.now))
 
@@ -71,6 +69,10 @@ class Story:
             return file.read_bytes()
         text: str = self.message.get("text", "")
         return text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "surrogateescape")
+
+
+def _told(vantage: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in vantage.items()}
 
 
 def load_story(path: Path) -> Story:
@@ -123,65 +125,6 @@ def _failures(told: dict[str, str]) -> dict[tuple[str, str], Status]:
 
 def run_story(story: Story) -> Report:
     """Judge a story's world with the engine of its kind; only the families under test are kept."""
-    return _only(asyncio.run(_RUNNERS[story.kind](story, story.world())), story.only)
+    from deliverkit.engine.story import run_story as run
 
-
-async def _audit(story: Story, world: World) -> Report:
-    from deliverkit.engine.audit import AuditOptions, audit
-
-    options = {k: _frozen(v) for k, v in story.options.items()}
-    options.setdefault("probe", bool(story.smtp))
-    if "dkim_keys" in options:
-        options["dkim_keys"] = {s: story.fixtures / file for s, file in story.options["dkim_keys"].items()}
-    if "severities" in options:
-        options["severities"] = {r: Severity(word) for r, word in story.options["severities"].items()}
-    return await audit(story.subject, world=world, options=AuditOptions(only=story.only, **options))
-
-
-async def _verify(story: Story, world: World) -> Report:
-    from deliverkit.engine.verify import verify
-
-    options = {k: _frozen(v) for k, v in story.options.items()}
-    report: Report = await verify(story.raw_message(), world=world, **options)
-    return report
-
-
-async def _probe(story: Story, world: World) -> Report:
-    from deliverkit.engine.probe import ProbeOptions, probe
-
-    options = ProbeOptions(**{k: _frozen(v) for k, v in story.options.items()})
-    reports: list[Report] = await probe([story.subject], world=world, options=options)
-    return reports[0]
-
-
-_RUNNERS = {"audit": _audit, "verify": _verify, "probe": _probe}
-
-
-def _only(report: Report, only: tuple[str, ...]) -> Report:
-    """The report with the findings of the families under test alone; of all when none of them is a family."""
-    from deliverkit.rules.registry import all_rules
-
-    family = {r.id: r.family for r in all_rules()}
-    wanted = set(only) & set(family.values())
-    if not wanted:
-        return report
-
-    def kept(rule: str) -> bool:
-        return family.get(rule) in wanted
-
-    return replace(
-        report,
-        findings=tuple(f for f in report.findings if kept(f.rule)),
-        inconclusive=tuple(i for i in report.inconclusive if kept(i.rule)),
-        passed=tuple(r for r in report.passed if kept(r)),
-        not_applicable=tuple(r for r in report.not_applicable if kept(r)),
-        not_asked=tuple(r for r in report.not_asked if kept(r)),
-    )
-
-
-def _frozen(value: Any) -> Any:
-    """Lists become tuples, as options want them."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-__all__ = ["Story", "StoryError", "ZoneError", "load_story", "run_story"]
+    return run(story)

@@ -1,0 +1,73 @@
+"""Judging a story: its world is given to the engine of its kind, and only the families under test are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from deliverkit.findings import Severity
+from deliverkit.report.model import Report
+from deliverkit.rules.registry import all_rules
+
+if TYPE_CHECKING:
+    from deliverkit.world import World
+    from deliverkit.world.story import Story
+
+
+def run_story(story: Story) -> Report:
+    """Judge a story's world. Blocking; a story has no sockets."""
+    return _only(asyncio.run(_RUNNERS[story.kind](story, story.world())), story.only)
+
+
+async def _audit(story: Story, world: World) -> Report:
+    from deliverkit.engine.audit import AuditOptions, audit
+
+    options = _frozen(story.options)
+    options.setdefault("probe", bool(story.smtp))
+    if "dkim_keys" in options:
+        options["dkim_keys"] = {s: story.fixtures / file for s, file in story.options["dkim_keys"].items()}
+    if "severities" in options:
+        options["severities"] = {r: Severity(word) for r, word in story.options["severities"].items()}
+    return await audit(story.subject, world=world, options=AuditOptions(only=story.only, **options))
+
+
+async def _verify(story: Story, world: World) -> Report:
+    from deliverkit.engine.verify import verify
+
+    return await verify(story.raw_message(), world=world, **_frozen(story.options))
+
+
+async def _probe(story: Story, world: World) -> Report:
+    from deliverkit.engine.probe import ProbeOptions, probe
+
+    reports = await probe([story.subject], world=world, options=ProbeOptions(**_frozen(story.options)))
+    return reports[0]
+
+
+_RUNNERS = {"audit": _audit, "verify": _verify, "probe": _probe}
+
+
+def _only(report: Report, only: tuple[str, ...]) -> Report:
+    """The report with the findings of the families under test alone; of all when none of them is a family."""
+    family = {r.id: r.family for r in all_rules()}
+    wanted = set(only) & set(family.values())
+    if not wanted:
+        return report
+
+    def kept(rule: str) -> bool:
+        return family.get(rule) in wanted
+
+    return replace(
+        report,
+        findings=tuple(f for f in report.findings if kept(f.rule)),
+        inconclusive=tuple(i for i in report.inconclusive if kept(i.rule)),
+        passed=tuple(r for r in report.passed if kept(r)),
+        not_applicable=tuple(r for r in report.not_applicable if kept(r)),
+        not_asked=tuple(r for r in report.not_asked if kept(r)),
+    )
+
+
+def _frozen(options: dict[str, Any]) -> dict[str, Any]:
+    """Lists become tuples, as options want them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
