@@ -22,7 +22,8 @@ class TroubleKind(StrEnum):
 
     REFUSED = "refused"  # TCP connection refused
     TIMEOUT = "timeout"  # nothing came within the time allowed
-    UNREACHABLE = "unreachable"  # no route, or the network said no
+    UNREACHABLE = "unreachable"  # the network said no (ICMP), somewhere on the way
+    NO_ROUTE = "no-route"  # this machine has no route there: no IPv6 here, most often
     CLOSED = "closed"  # the server closed the connection
     GARBAGE = "garbage"  # bytes that are no SMTP reply
     TOO_LONG = "too-long"  # a reply or line over our size cap
@@ -32,11 +33,26 @@ class TroubleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An ask that failed. ``waiting_for`` says what was expected ("greeting", "EHLO reply")."""
+    """An ask that failed. ``waiting_for`` says what was expected ("greeting", "EHLO reply").
+
+    ``heard`` is what came instead, control characters escaped and cut to a few hundred characters: garbage, or the
+    clear text with which a server answers a TLS handshake.
+    """
 
     kind: TroubleKind
     detail: str = ""
     waiting_for: str = ""
+    heard: str = ""
+
+    def __str__(self) -> str:
+        awaited = f" waiting for the {self.waiting_for}" if self.waiting_for else ""
+        return f"{self.kind}{awaited}{f': {self.detail}' if self.detail else ''}"
+
+
+def refuse_breaks(line: str) -> None:
+    """A command is one line: a CR, LF or NUL inside would smuggle a second one (RFC 5321 §4.1.1). Raises ValueError."""
+    if not {"\r", "\n", "\0"}.isdisjoint(line):
+        raise ValueError("a line break inside an SMTP command")
 
 
 # -- asks -----------------------------------------------------------------------------------------------
@@ -83,6 +99,9 @@ class Say:
     secret: bool = False
     timeout_s: float = 30.0
 
+    def __post_init__(self) -> None:
+        refuse_breaks(self.line)
+
 
 @dataclass(frozen=True, slots=True)
 class SayAll:
@@ -90,6 +109,10 @@ class SayAll:
 
     lines: tuple[str, ...]
     timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for line in self.lines:
+            refuse_breaks(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,22 @@ class Certificate:
     serial: str
     sha256: str  # fingerprint of the DER form, hex
     self_signed: bool
+    has_alternative_names: bool = True  # False: ``names`` is the commonName, which RFC 9525 §2 does not count
+
+
+class TrustProblem(StrEnum):
+    """Why a certificate chain is not trusted; the first cause, from the leaf upwards."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    SELF_SIGNED = "self-signed"  # the leaf signed itself, and nobody told us to trust it
+    INCOMPLETE_CHAIN = "incomplete-chain"  # an intermediate certificate was not sent
+    UNKNOWN_CA = "unknown-ca"  # the chain is whole and ends at a root that is not in the trust store
+    BAD_SIGNATURE = "bad-signature"  # a certificate names an issuer that did not sign it
+    NOT_A_CA = "not-a-ca"  # an issuer in the chain may not issue certificates
+    WRONG_PURPOSE = "wrong-purpose"  # extended key usage without serverAuth
+    WEAK_KEY = "weak-key"  # RSA below 2048 bits
+    WEAK_SIGNATURE = "weak-signature"  # SHA-1 or MD5
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +182,16 @@ class TlsSession:
     cipher: str
     chain: tuple[Certificate, ...]  # leaf first, as the server sent it
     trusted: bool | None  # chain leads to the trust store and is in date; None: could not be judged
-    trust_problem: str | None  # "expired", "not-yet-valid", "self-signed", "incomplete-chain", "unknown-ca", "weak", …
+    trust_problem: str | None  # a `TrustProblem`
     name_matches: bool | None  # None: no name was asked to be verified
     injected: bytes = b""  # what lay in the clear-text buffer after the 220 to STARTTLS
+    trust_detail: str = ""  # the problem in a sentence: which certificate, whose issuer
 
 
 Ask: TypeAlias = Connect | Handshake | Hear | Say | SayAll | SendContent | Hangup
 SmtpFlow: TypeAlias = Generator[Ask, Any, T]
 """An SMTP flow: yields asks, is sent heards, returns T."""
+
 __all__ = [
     "Ask",
     "Certificate",
@@ -167,4 +208,6 @@ __all__ = [
     "TlsSession",
     "Trouble",
     "TroubleKind",
+    "TrustProblem",
+    "refuse_breaks",
 ]
