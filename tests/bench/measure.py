@@ -1,0 +1,89 @@
+"""Measuring manners: rows interleaved in one run, medians, ratios; results as JSON and a Markdown table.
+
+These machines are noisy, so nothing here judges an absolute time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPORTS = Path(__file__).parents[2] / "reports" / "bench"
+
+
+@dataclass
+class Row:
+    """One thing measured: wall and CPU seconds of each round."""
+
+    name: str
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def median(self, what: str = "wall") -> float:
+        """The median over the rounds."""
+        return statistics.median(getattr(self, what))
+
+
+def interleave(works: Mapping[str, Callable[[], Any]], rounds: int = 5, warmup: int = 1) -> dict[str, Row]:
+    """Run each work in turn, round after round, in this process."""
+    rows = {name: Row(name) for name in works}
+    for number in range(rounds + warmup):
+        for name, work in works.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            work()
+            if number >= warmup:
+                rows[name].wall.append(time.perf_counter() - wall)
+                rows[name].cpu.append(time.process_time() - cpu)
+    return rows
+
+
+def interleave_commands(
+    commands: Mapping[str, Sequence[str]], rounds: int = 9, warmup: int = 1, env: Mapping[str, str] | None = None
+) -> dict[str, Row]:
+    """Run each command in turn as a whole process; CPU is the child's user and system time."""
+    rows = {name: Row(name) for name in commands}
+    for number in range(rounds + warmup):
+        for name, command in commands.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            wall = time.perf_counter()
+            subprocess.run(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                env={**os.environ, **(env or {})},
+            )
+            spent = time.perf_counter() - wall
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if number >= warmup:
+                rows[name].wall.append(spent)
+                rows[name].cpu.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return rows
+
+
+def ratio(rows: Mapping[str, Row], a: str, b: str, what: str = "wall") -> float:
+    """The median of the same-round ratios a / b."""
+    return statistics.median(x / y for x, y in zip(getattr(rows[a], what), getattr(rows[b], what), strict=True))
+
+
+def write(
+    name: str, title: str, header: Sequence[str], table: Sequence[Sequence[Any]], notes: Sequence[str] = ()
+) -> None:
+    """Print the table, and write it to reports/bench as Markdown and JSON."""
+    from tabulate import tabulate
+
+    text = tabulate(table, headers=header, tablefmt="github")
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    body = "\n".join(f"- {note}" for note in notes)
+    (REPORTS / f"{name}.md").write_text(f"# {title}\n\n{text}\n\n{body}\n", "utf-8")
+    data = {"title": title, "rows": [dict(zip(header, row, strict=True)) for row in table], "notes": list(notes)}
+    (REPORTS / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+    print(f"{title}\n\n{text}\n\n{body}")
