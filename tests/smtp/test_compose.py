@@ -50,7 +50,7 @@ def read(raw: bytes) -> EmailMessage:
 
 
 def decoded(field: bytes) -> str:
-    """The value of a field as a receiver shows it: unfolded (RFC 5322 §2.2.3), encoded words decoded (RFC 2047 §6.2)."""
+    """The value as a receiver shows it: unfolded (RFC 5322 §2.2.3), encoded words decoded (RFC 2047 §6.2)."""
     value = re.sub(rb"\r\n(?=[ \t])", b"", field).removesuffix(b"\r\n").partition(b":")[2].removeprefix(b" ")
     joined = re.sub(rb"(\?=)[ \t]+(?==\?)", rb"\1", value)
     return WORD.sub(
@@ -69,7 +69,7 @@ def assert_wire_form(raw: bytes) -> None:
         for word in WORD.finditer(line):
             assert len(word[0]) <= 75
             assert len(line) <= 76
-            email.header.decode_header(word[0].decode())[0][0].decode("utf-8")  # type: ignore[union-attr]
+            email.header.decode_header(word[0].decode())[0][0].decode("utf-8")
 
 
 @given(lines)
@@ -96,7 +96,7 @@ def test_any_display_name_is_read_back(name: str) -> None:
     assert_wire_form(field)
     assert field.rstrip().endswith(b"<ann@example.com>")
     shown = decoded(field).removesuffix("<ann@example.com>").removesuffix(" ")
-    if shown.startswith('"'):
+    if field.startswith(b'From: "'):
         shown = re.sub(r"\\(.)", r"\1", shown[1:-1])
     assert shown == name
 
@@ -109,7 +109,7 @@ def test_any_file_name_is_read_back(name: str) -> None:
         return
     message = written(text="x", attachments=(Attachment(name, b"\0\xff" * 9),))
     assert_wire_form(message.raw)
-    part = list(read(message.raw).iter_attachments())[0]
+    part = next(iter(read(message.raw).iter_attachments()))
     assert part.get_content() == b"\0\xff" * 9 if part.get_content_type().startswith("application") else True
     assert part.get_filename() == name
 
@@ -200,7 +200,7 @@ def test_a_value_that_cannot_be_folded_is_refused_over_998_octets() -> None:
 def test_a_line_break_in_any_value_is_refused_by_name(fields: dict[str, object], named: str) -> None:
     """CR, LF and control characters in a subject, header, URL or file name are refused, and the value is named."""
     with pytest.raises(BadValue, match=named):
-        written(**{"text": "x", **fields})
+        written(None, **{"text": "x", **fields})
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_boundary_is_never_part_of_the_content() -> None:
     assert boundary
     second = written(text=f"--{boundary[1].decode()}--", html="y")
     assert re.search(rb'boundary="([^"]+)"', second.raw) != boundary
-    parts = [p.get_content() for p in read(second.raw).iter_parts()]  # type: ignore[union-attr]
+    parts = [p.get_content() for p in read(second.raw).iter_parts()]
     assert parts == [f"--{boundary[1].decode()}--\r\n", "y\r\n"]
 
 
@@ -395,7 +395,7 @@ def test_a_file_name_in_chinese_is_written_for_old_and_new_receivers() -> None:
 def test_a_further_header_that_would_break_the_message_is_refused(
     headers: tuple[tuple[str, str], ...], why: str
 ) -> None:
-    """Fields with an option, fields of the composer, twins of single fields and bad names are refused with the reason."""
+    """Fields with an option, fields of the composer, twins of single fields and bad names are refused."""
     with pytest.raises(BadValue, match=why):
         written(text="x", headers=headers)
 
