@@ -53,13 +53,16 @@ def parse_taglist(text: str, *, fold_names: bool = False) -> TagList:
     ``typographic-quote``, ``quoted`` (the whole record in quotes), ``escaped-semicolon`` (``\\;``).
     """
     tags: list[Tag] = []
+    seen: set[str] = set()
     faults: list[Fault] = []
     for match in re.finditer(f"[{TYPOGRAPHIC}]", text):
         faults.append(Fault("typographic-quote", f"a typographic quotation mark {match[0]}", match.span()))
     if len(text) > 1 and text[0] == text[-1] == '"':
         faults.append(Fault("quoted", "the record stands in quotation marks that are part of it", (0, len(text))))
     for match in re.finditer(r"\\;", text):
-        faults.append(Fault("escaped-semicolon", "a semicolon escaped by a backslash that is part of the record", match.span()))
+        faults.append(
+            Fault("escaped-semicolon", "a semicolon escaped by a backslash that is part of the record", match.span())
+        )
     start = 0
     pieces = text.split(";")
     for number, piece in enumerate(pieces):
@@ -80,7 +83,8 @@ def parse_taglist(text: str, *, fold_names: bool = False) -> TagList:
         if not _NAME.fullmatch(name):
             faults.append(Fault("bad-tag-name", f"{name!r} is no tag name", (left, left + len(name))))
         name = name.lower() if fold_names else name
-        if any(tag.name == name for tag in tags):
+        if name in seen:
             faults.append(Fault("duplicate-tag", f"the tag {name} stands more than once", (left, right)))
+        seen.add(name)
         tags.append(Tag(name, text[value_left:right], (left, right), (value_left, right)))
     return TagList(text, tuple(tags), tuple(faults))
