@@ -129,11 +129,7 @@ def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
     try:
         asked = next(flow)
         while True:
-            heard = (
-                tuple(drive(inner, hear) for inner in asked.flows)
-                if isinstance(asked, Together)
-                else hear(asked)
-            )
+            heard = tuple(drive(inner, hear) for inner in asked.flows) if isinstance(asked, Together) else hear(asked)
             asked = flow.send(heard)
     except StopIteration as stop:
         result: T = stop.value
