@@ -1,19 +1,102 @@
-"""The dmarc facts of a domain, and the flow that observes them."""
+"""The DMARC facts of a domain: which record applies and why, what stands at its own name, where reports go."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from deliverkit.facts.base import Facts, missing
-from deliverkit.flow import Flow, ask
+from deliverkit.facts.placed import Misplaced, look_elsewhere
+from deliverkit.flow import Answer, Flow, Status, ask
+from deliverkit.protocols.dmarc.destinations import Destination, destinations
+from deliverkit.protocols.dmarc.discover import Discovery, Step, discover_dmarc
+from deliverkit.protocols.dmarc.record import DmarcRecord, is_dmarc, looks_like_dmarc, parse_dmarc
+
+PREFIX = "_dmarc"
 
 
 @dataclass(frozen=True, repr=False)
 class DmarcFacts(Facts):
-    """Placeholder of the first hour: replaced by its room."""
+    """What DNS says of DMARC for one domain.
+
+    ``discovery`` always tells how far it came. ``record``, ``policy`` and ``org_domain`` are what it found: record is
+    None when no DMARC record applies, policy None also when the one there is states nothing usable. ``own`` maps the
+    place in ``answer`` to each text at the domain's own ``_dmarc`` that is meant for DMARC, valid or not. ``alias`` is
+    a CNAME that stands beside these records, and ``wildcard`` True if what answers there answers everywhere.
+    """
+
+    domain: str
+    discovery: Discovery
+    answer: Answer
+    own: tuple[tuple[int, DmarcRecord], ...]
+    record: DmarcRecord | None
+    policy: str | None
+    org_domain: str | None
+    destinations: tuple[Destination, ...] = ()
+    misplaced: tuple[Misplaced, ...] = ()
+    alias: Answer | None = None
+    wildcard: bool = False
+
+    @property
+    def subject(self) -> str:
+        return self.domain
+
+    @property
+    def step(self) -> Step | None:
+        """The step of the walk at which the record that applies was found."""
+        return self.discovery.step
+
+    @property
+    def inherited(self) -> bool:
+        """True if the record that applies stands at a name further up."""
+        return self.record is not None and self.discovery.record_domain != self.domain
+
+    def to_json(self) -> dict[str, object]:
+        """The discovery, and what stands around it."""
+        own = self.raw("own")
+        return {
+            **self.discovery.to_json(),
+            "own_records": [record for _, record in own] if isinstance(own, tuple) else None,
+            "destinations": self.raw("destinations"),
+            "misplaced": self.raw("misplaced"),
+        }
 
 
 def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
-    """Observe dmarc."""
-    yield from ask(domain, "TXT")
-    return missing("not built yet")
+    """Discover the record that applies, and look for what goes wrong around it."""
+    discovery = yield from discover_dmarc(domain)
+    answer = discovery.steps[0].answer
+    if not answer.known:
+        unknown = missing(answer.why())
+        return DmarcFacts(domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown)
+    trouble: Any = missing(discovery.trouble) if discovery.trouble else None
+    unknown_above: Any = missing(discovery.walk.unknown[0].answer.why()) if discovery.walk.unknown else None
+    texts = answer.texts if answer.status is Status.OK else ()
+    own = tuple((i, parse_dmarc(text)) for i, text in enumerate(texts) if is_dmarc(text) or looks_like_dmarc(text))
+    return DmarcFacts(
+        domain=domain,
+        discovery=discovery,
+        answer=answer,
+        own=own,
+        record=discovery.record or trouble,
+        policy=trouble or discovery.policy,
+        org_domain=unknown_above or discovery.org_domain,
+        destinations=(yield from destinations(discovery)),
+        misplaced=() if own else (yield from look_elsewhere(domain, PREFIX, is_dmarc)),
+        alias=(yield from _alias_beside(answer)),
+        wildcard=bool(texts) and not own and (yield from _answers_everywhere(domain, answer)),
+    )
+
+
+def _alias_beside(answer: Answer) -> Flow[Answer | None]:
+    """A CNAME beside the TXT records, which DNS forbids (RFC 1034 §3.6.2): each resolver then sees one of the two."""
+    if answer.status is not Status.OK or answer.aliases:
+        return None
+    alias = yield from ask(answer.question.name, "CNAME")
+    return alias if alias.status is Status.OK else None
+
+
+def _answers_everywhere(domain: str, answer: Answer) -> Flow[bool]:
+    """Whether a wildcard gives the same texts at a name that nobody made (RFC 4592)."""
+    elsewhere = yield from ask(f"_no-such-name-here.{domain}", "TXT")
+    return elsewhere.status is Status.OK and elsewhere.texts == answer.texts
