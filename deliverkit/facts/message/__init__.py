@@ -1,0 +1,224 @@
+"""A message as it was observed: its octets, header fields, structure, texts, and what authentication says of it.
+
+``read_message`` reads octets without repairing them and never raises, whatever they are; the engine adds the
+authentication results. Rules judge `MessageFacts`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from deliverkit.facts.base import Facts, not_asked
+from deliverkit.facts.message.addresses import (
+    Addresses,
+    AddressFault,
+    DateField,
+    Mailbox,
+    is_message_id,
+    read_addresses,
+    read_date,
+)
+from deliverkit.facts.message.authentication import AuthenticationFacts, DkimResult, DmarcResult, IprevResult, SpfResult
+from deliverkit.facts.message.html import Image, Link, Page, read_html
+from deliverkit.facts.message.mime import Mime, MimeFault, Part, read_mime, text_of
+from deliverkit.facts.message.unsubscribe import Unsubscribe, read_unsubscribe
+from deliverkit.facts.message.wire import Field, Header, Lines, Place, Seen, as_on_the_wire, read_header, read_lines
+from deliverkit.facts.message.words import Decoded, decode_words
+
+__all__ = [
+    "ADDRESS_FIELDS",
+    "AddressFault",
+    "Addresses",
+    "AuthenticationFacts",
+    "DateField",
+    "Decoded",
+    "DkimResult",
+    "DmarcResult",
+    "Field",
+    "Header",
+    "Image",
+    "IprevResult",
+    "Lines",
+    "Link",
+    "Mailbox",
+    "MessageFacts",
+    "Mime",
+    "MimeFault",
+    "Page",
+    "Part",
+    "Place",
+    "Seen",
+    "SpfResult",
+    "Unsubscribe",
+    "as_on_the_wire",
+    "is_message_id",
+    "read_message",
+]
+
+ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to")
+_PLAIN_LINK = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'\\^`{|}]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, repr=False)
+class MessageFacts(Facts):
+    """One message. ``octets`` are what is judged; ``converted`` says that they were stored with local line ends.
+
+    ``client_ip``, ``helo`` and ``mail_from`` are what the user knows of the session; ``mail_from`` is "" for the null
+    reverse-path and None when nobody told. ``profile`` is the user's word on what the mail is ("bulk").
+    """
+
+    name: str
+    octets: bytes
+    now: datetime
+    lines: Lines
+    header: Header
+    mime: Mime
+    converted: bool = False
+    client_ip: str | None = None
+    helo: str | None = None
+    mail_from: str | None = None
+    profile: str | None = None
+    authentication: AuthenticationFacts = field(default=not_asked("authentication was not evaluated"))
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+    @property
+    def size(self) -> int:
+        """Octets of the whole message."""
+        return len(self.octets)
+
+    @property
+    def bulk(self) -> bool:
+        """True if the user said that this is bulk mail."""
+        return self.profile == "bulk"
+
+    @functools.cached_property
+    def addresses(self) -> dict[str, tuple[tuple[Field, Addresses], ...]]:
+        """The address fields by lower-case name, each instance read."""
+        return {name: tuple((f, read_addresses(f.value)) for f in self.header.all(name)) for name in ADDRESS_FIELDS}
+
+    @functools.cached_property
+    def authors(self) -> tuple[Mailbox, ...]:
+        """The mailboxes of every From field."""
+        return tuple(mailbox for _, read in self.addresses["from"] for mailbox in read.mailboxes)
+
+    @functools.cached_property
+    def header_from(self) -> str | None:
+        """The Author Domain (RFC 9989 §3.2.2): the one domain of the one From field; else None."""
+        domains = {mailbox.domain for mailbox in self.authors if mailbox.domain}
+        return domains.pop() if len(domains) == 1 and len(self.addresses["from"]) == 1 else None
+
+    @functools.cached_property
+    def decoded(self) -> tuple[tuple[Field, Decoded], ...]:
+        """Every field with encoded words, decoded."""
+        return tuple(
+            (f, decode_words(f.value, phrase=f.key in ADDRESS_FIELDS)) for f in self.header.fields if "=?" in f.value
+        )
+
+    @functools.cached_property
+    def date(self) -> DateField | None:
+        """The first Date field."""
+        value = self.header.value("date")
+        return None if value is None else read_date(value)
+
+    @functools.cached_property
+    def subject_text(self) -> str | None:
+        """The Subject, decoded."""
+        value = self.header.value("subject")
+        return None if value is None else decode_words(value).text
+
+    @functools.cached_property
+    def text(self) -> str | None:
+        """The text/plain body, decoded and bounded; None where there is none."""
+        part = self.mime.body("text/plain")
+        return None if part is None else text_of(self.octets, part)
+
+    @functools.cached_property
+    def html(self) -> str | None:
+        """The text/html body, decoded and bounded; None where there is none."""
+        part = self.mime.body("text/html")
+        return None if part is None else text_of(self.octets, part)
+
+    @functools.cached_property
+    def page(self) -> Page | None:
+        """What the HTML shows."""
+        return None if self.html is None else read_html(self.html)
+
+    @functools.cached_property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the HTML, then the URLs of the plain text."""
+        written = [] if self.text is None else list(_written(self.text))
+        return (*(self.page.links if self.page else ()), *written)
+
+    @functools.cached_property
+    def unsubscribe(self) -> Unsubscribe:
+        """List-Unsubscribe and List-Unsubscribe-Post."""
+        return read_unsubscribe(self.header)
+
+    def with_authentication(self, authentication: AuthenticationFacts) -> MessageFacts:
+        """The same message, authenticated."""
+        known = {f.name: self.raw(f.name) for f in fields(self)}
+        return MessageFacts(**{**known, "authentication": authentication})
+
+    def to_json(self) -> dict[str, Any]:
+        """A summary; the octets themselves stay out of reports."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "converted": self.converted,
+            "lines": self.lines,
+            "from": self.header.value("from"),
+            "header_from": self.header_from,
+            "subject": self.subject_text,
+            "date": self.date.when if self.date else None,
+            "message_id": self.header.value("message-id"),
+            "client_ip": self.client_ip,
+            "helo": self.helo,
+            "mail_from": self.mail_from,
+            "parts": [_part_json(part) for part in self.mime.parts],
+            "attachments": [_part_json(part) for part in self.mime.attachments],
+            "links": len(self.links),
+            "images": len(self.page.images) if self.page else 0,
+            "unsubscribe": self.unsubscribe,
+            "authentication_results": [f.value for f in self.header.all("authentication-results")][:20],
+        }
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    return {
+        "number": part.number or "0",
+        "type": part.type,
+        "charset": part.parameters.get("charset"),
+        "encoding": part.encoding,
+        "disposition": part.disposition or None,
+        "filename": part.filename or None,
+        "size": part.size,
+    }
+
+
+def _written(text: str) -> Iterable[Link]:
+    """URLs in plain text, with the punctuation that follows a URL in prose taken off."""
+    line, last = 1, 0
+    for number, match in enumerate(_PLAIN_LINK.finditer(text)):
+        if number >= 1000:
+            return
+        line += text.count("\n", last, match.start())
+        last = match.start()
+        yield Link(match[0].rstrip(".,;:!?)]>"), "", line, "text")
+
+
+def read_message(raw: bytes, *, name: str, now: datetime, **known: Any) -> MessageFacts:
+    """Read one message. ``known`` are the fields of `MessageFacts` that the message itself does not tell.
+
+    Octets without a single CRLF were stored with local line ends and are read as they travel (`as_on_the_wire`).
+    """
+    wire, converted = as_on_the_wire(raw)
+    header = read_header(wire)
+    return MessageFacts(name, wire, now, read_lines(wire), header, read_mime(wire, header), converted, **known)
