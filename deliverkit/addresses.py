@@ -13,6 +13,16 @@ _DOCUMENTATION = tuple(
 )
 """RFC 5737, RFC 3849 and RFC 9637: examples of public networks, and treated as such everywhere."""
 
+_TRANSLATED = (
+    ipaddress.IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052 §2.1
+    ipaddress.IPv6Network("::/96"),  # IPv4-compatible, RFC 4291 §2.5.5.1
+)
+_NOWHERE = (  # not global, though `ipaddress` of some Python versions says so
+    ipaddress.IPv6Network("fec0::/10"),  # site-local, RFC 3879
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 for local use, RFC 8215
+    ipaddress.IPv6Network("5f00::/16"),  # segment routing, RFC 9602
+)
+
 
 def is_documentation(address: str) -> bool:
     """True for an address of a documentation network."""
@@ -29,7 +39,9 @@ def is_public(address: str) -> bool:
     parsed = _parsed(address)
     if parsed is None:
         return False
-    return is_documentation(address) or (parsed.is_global and not parsed.is_multicast)
+    if parsed.is_multicast or any(parsed in network for network in _NOWHERE):
+        return False
+    return is_documentation(address) or parsed.is_global
 
 
 def kind(address: str) -> str:
@@ -48,5 +60,15 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return None
-    mapped = getattr(parsed, "ipv4_mapped", None)  # ::ffff:10.0.0.1 leads where 10.0.0.1 leads
-    return mapped or parsed
+    return _embedded(parsed) or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address an IPv6 one leads to: ::ffff:10.0.0.1 leads where 10.0.0.1 leads."""
+    if address.ipv4_mapped or address.sixtofour:  # RFC 4291 §2.5.5.2, RFC 3056
+        return address.ipv4_mapped or address.sixtofour
+    if address.teredo:  # RFC 4380 §4: the client's address behind the server's
+        return address.teredo[1]
+    if int(address) > 1 and any(address in network for network in _TRANSLATED):  # "::" and "::1" are their own
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

@@ -91,8 +91,10 @@ def _opened(submission: Submission) -> SmtpFlow[tuple[SubmitResult, Offer]]:
     if isinstance(heard, Trouble) or not heard.positive:
         return replace(result, stage=Stage.EHLO, problem=heard), _NOTHING
     offered = offer(heard)
-    if submission.tls in ("implicit", "none"):
-        return replace(result, **{"ehlo_tls" if result.tls else "ehlo": heard}), offered
+    if submission.tls == "implicit":
+        return replace(result, ehlo_tls=heard), offered
+    if submission.tls == "none":
+        return replace(result, ehlo=heard), offered
     return (yield from _upgraded(submission, replace(result, ehlo=heard), offered))
 
 

@@ -26,6 +26,15 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class NotConnected:
+    """TCP did not come about."""
+
+    at: float
+    why: str
+    in_clear: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line, without its CRLF. Message content is one Line: ``[1234 octets of message]``."""
 
@@ -74,7 +83,7 @@ class Closed:
     in_clear: bool
 
 
-Event: TypeAlias = Connected | Line | TlsStarted | TlsFailed | TimedOut | Closed
+Event: TypeAlias = Connected | NotConnected | Line | TlsStarted | TlsFailed | TimedOut | Closed
 
 
 @dataclass(slots=True)
@@ -99,14 +108,26 @@ class Transcript:
     def line(self, by: Party, text: str) -> None:
         """Record one line without its CRLF, secrets masked: AUTH's initial response and answers to 334."""
         if by == "client":
-            if self._secret_due:
-                text = "*" if text == "*" else MASK
-            else:
-                text = _AUTH.sub(rf"\1 {MASK}", text)
+            text = ("*" if text == "*" else MASK) if self._secret_due else _AUTH.sub(rf"\1 {MASK}", text)
             self._secret_due = False
         else:
             self._secret_due = text.startswith("334")
         self.events.append(Line(self.now(), by, text, not self._secure))
+
+    def secret(self, text: str) -> None:
+        """Record a client's line that is a secret: nothing of it but the verb of an AUTH command is kept."""
+        verb = _AUTH.match(text)
+        self._secret_due = False
+        self.events.append(Line(self.now(), "client", f"{verb[1]} {MASK}" if verb else MASK, not self._secure))
+
+    def reply(self, code: int, lines: tuple[str, ...]) -> None:
+        """Record a server's reply, line by line as it came."""
+        for number, text in enumerate(lines, 1):
+            self.line("server", f"{code}{' ' if number == len(lines) else '-'}{text}".rstrip())
+
+    def connect_failed(self, trouble: object) -> None:
+        """Record that no connection came about, and why."""
+        self.events.append(NotConnected(self.now(), str(trouble)))
 
     def content(self, by: Party, octets: int) -> None:
         """Record that message content of so many octets was sent."""
@@ -129,3 +150,27 @@ class Transcript:
         """Record the end of the connection, once."""
         if not (self.events and isinstance(self.events[-1], Closed)):
             self.events.append(Closed(self.now(), by, not self._secure))
+
+    def lines(self) -> list[str]:
+        """The session as text, one event a line: seconds, then who said what (">" the client, "<" the server)."""
+        return [f"{event.at:8.3f} {'' if event.in_clear else '*'}{_told(event)}" for event in self.events]
+
+
+def _told(event: Event) -> str:
+    """One event in words; secrets were masked when it was recorded."""
+    match event:
+        case Connected():
+            return "= connected"
+        case NotConnected(why=why):
+            return f"= not connected: {why}"
+        case Line(by=by, text=text):
+            return f"{'>' if by == 'client' else '<'} {text}"
+        case TlsStarted(version=version, cipher=cipher, verified=verified):
+            trust = "" if verified is None else ", certificate trusted" if verified else ", certificate not trusted"
+            return f"= TLS started: {version}, {cipher}{trust}"
+        case TlsFailed(why=why):
+            return f"= TLS failed: {why}"
+        case TimedOut(waiting_for=waiting_for):
+            return f"= timed out waiting for the {waiting_for}"
+        case Closed(by=by):
+            return f"= closed by the {by}"
