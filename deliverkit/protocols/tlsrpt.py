@@ -55,7 +55,7 @@ def parse_tlsrpt(text: str) -> TlsRptRecord:
     listed = parse_fields(text, VERSION, ("rua",))
     faults = list(listed.faults)
     fields = listed.all("rua")
-    rua = parse_uri_list(fields[0].value, fields[0].value_span[0], sizes=False) if fields else ()
+    rua = tuple(uri for one in fields for uri in parse_uri_list(one.value, one.value_span[0], sizes=False))
     if not fields:
         detail = "no rua field: nobody to report to"
         faults.append(Fault("no-rua", detail, (0, len(text)), fatal=True))
@@ -64,7 +64,7 @@ def parse_tlsrpt(text: str) -> TlsRptRecord:
         if uri.scheme and uri.scheme not in SCHEMES:
             detail = f"{uri.scheme}: is neither mailto: nor https:"
             faults.append(Fault("uri-scheme", detail, uri.span, fatal=True))
-    for extra in fields[1:]:  # the grammar allows it, the text says nothing about which one counts
-        faults.append(Fault("two-rua", "a second rua field; senders differ in which one they use", extra.span))
+    for extra in fields[1:]:  # the grammar allows it, though the text speaks of one
+        faults.append(Fault("two-rua", "a second rua field; not every sender reads it", extra.span))
     ordered = tuple(sorted(faults, key=lambda fault: fault.span))
     return TlsRptRecord(text, is_tlsrpt(text), rua, listed.others("rua"), ordered)
