@@ -76,7 +76,8 @@ class _Cleaning:
 
     def blank(self, matches: Iterable[re.Match[str]], kind: str, detail: str) -> None:
         """Blank out every match; the first one becomes the fault."""
-        pieces, done = [], 0
+        pieces: list[str] = []
+        done = 0
         for match in matches:
             if not pieces:
                 self.fault(kind, detail, match.span())

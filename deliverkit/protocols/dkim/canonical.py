@@ -8,6 +8,7 @@ What this file will not do: hash, sign, or repair a message.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -50,6 +51,22 @@ def _fields(lines: Sequence[bytes]) -> list[Field]:
         elif line and not line.startswith(b"From "):
             raise NotAMessage(f"line {number}: no header field: {line[:60]!r}")
     return [(name, b"\r\n".join([*parts, b""])) for name, parts in collected]
+
+
+class Body(bytes):
+    """A message body that remembers its canonical forms, for messages with several signatures or signers."""
+
+    @functools.cached_property
+    def relaxed(self) -> bytes:
+        return relaxed_body(self)
+
+    @functools.cached_property
+    def simple(self) -> bytes:
+        return simple_body(self)
+
+    def canonical(self, form: str) -> bytes:
+        """The body in the "simple" or "relaxed" form."""
+        return self.relaxed if form == "relaxed" else self.simple
 
 
 def relaxed_body(body: bytes) -> bytes:

@@ -107,8 +107,8 @@ def _policy_class(stock: Any) -> Any:
             return canonical.relaxed_fields(fields) if self.header_algorithm.name == b"relaxed" else fields
 
         def canonicalize_body(self, body: bytes) -> bytes:
-            relaxed = self.body_algorithm.name == b"relaxed"
-            return canonical.relaxed_body(body) if relaxed else canonical.simple_body(body)
+            body = body if isinstance(body, canonical.Body) else canonical.Body(body)
+            return body.canonical(self.body_algorithm.name.decode())
 
     return Policy
 

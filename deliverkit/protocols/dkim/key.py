@@ -203,10 +203,17 @@ class _Reading:
         if other_case:
             self.fault("no-public-key", "the tag is written P=; tag names are case-sensitive (§3.2)", other_case.span)
         elif not self.tags.tags:
-            self.fault("no-public-key", "the record is a bare key without any tag", span)
             self.faults[:] = [fault for fault in self.faults if fault.kind != "no-equals"]
+            self._bare_key(span)
         else:
             self.fault("no-public-key", "the record has no p= tag, which is required", span)
+
+    def _bare_key(self, span: tuple[int, int]) -> None:
+        compact = re.sub(r"[^A-Za-z0-9+/]", "", self.text)
+        if is_private_key(base64.b64decode(compact[: len(compact) // 4 * 4])):
+            self.fault("private-key", "the record holds a private key", span)
+        else:
+            self.fault("no-public-key", "the record is a bare key without any tag", span)
 
     def _blanks(self, tag: Tag) -> None:
         blank = _BLANKS.search(tag.value)
@@ -262,11 +269,8 @@ class _Reading:
             self.fault("bad-key", detail, tag.value_span)
             return
         self.material = "rsa" if isinstance(key, RsaKey) else "ed25519"
-        what = (
-            "an RSA key"
-            if isinstance(key, RsaKey)
-            else "the DER structure of an Ed25519 key; the 32 raw octets belong here"
-        )
+        in_der = "the DER structure of an Ed25519 key; only its 32 octets belong here"
+        what = "an RSA key" if isinstance(key, RsaKey) else in_der
         self.fault("wrong-key-material", f"k=ed25519, but p= holds {what}", tag.value_span)
 
     def _rsa(self, tag: Tag, octets: bytes) -> None:
