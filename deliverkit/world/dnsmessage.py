@@ -1,0 +1,183 @@
+"""DNS messages (RFC 1035 §4.1, RFC 6891, RFC 8914): a question into octets, octets into what they say.
+
+On dnspython. What this file will not do: open sockets, retry, or decide which server to believe. Nothing that a server
+sends raises here: it becomes a `Said` with ``problem`` set.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from deliverkit.flow import Question
+from deliverkit.world.values import join_labels, plain_value, split_labels
+
+PAYLOAD = 1232  # octets of UDP answer we take (DNS flag day 2020): never fragmented
+MAX_CHAIN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One response, read.
+
+    ``complete`` is False when the answer ends in an alias whose target the server did not go on to resolve: ``name`` is
+    then to be asked for. ``lame`` marks a server that neither knows the zone nor asks others. ``problem`` says why the
+    octets are no usable response.
+    """
+
+    rcode: str = "NOERROR"
+    records: tuple[Any, ...] = ()
+    ttl: int | None = None
+    aliases: tuple[str, ...] = ()
+    name: str = ""
+    complete: bool = True
+    truncated: bool = False
+    authentic: bool = False
+    lame: bool = False
+    loop: bool = False
+    extended_errors: tuple[tuple[int, str], ...] = ()
+    problem: str = ""
+
+
+class BadQuestion(ValueError):
+    """A question that cannot be put on the wire."""
+
+
+def wire_name(text: str) -> dns.name.Name:
+    """The name in dnspython's form. Raises BadQuestion when it can be no DNS name."""
+    labels = split_labels(text)
+    if labels is None:
+        raise BadQuestion(text)
+    return dns.name.Name([*labels, b""])
+
+
+def encode(question: Question, ident: int, *, edns: bool = True) -> bytes:
+    """A recursive query that asks for the AD bit (RFC 6840 §5.7). Raises BadQuestion."""
+    try:
+        type_ = dns.rdatatype.from_text(question.type)
+    except (dns.exception.DNSException, ValueError):
+        raise BadQuestion(question.type) from None
+    message = dns.message.make_query(wire_name(question.name), type_, use_edns=edns, payload=PAYLOAD, id=ident)
+    message.flags |= dns.flags.AD
+    return message.to_wire()
+
+
+def answers(octets: bytes, ident: int) -> bool:
+    """True if the header says that these octets are a response to the query of that id."""
+    if len(octets) < 12:
+        return False
+    found, flags = struct.unpack_from("!HH", octets)
+    return bool(found == ident and flags & 0x8000)
+
+
+def decode(octets: bytes, question: Question) -> Said | None:
+    """Read a response; None when it answers another question and must be ignored."""
+    try:
+        message = dns.message.from_wire(octets, ignore_trailing=True, raise_on_truncation=False)
+    except dns.message.Truncated:
+        return Said(truncated=True)
+    except Exception as bad:  # whatever a hostile server sends must end as a value
+        truncated = len(octets) >= 3 and bool(octets[2] & 0x02)
+        return Said(truncated=True) if truncated else Said(problem=f"no DNS message ({type(bad).__name__}: {bad})")
+    if message.opcode() != dns.opcode.QUERY:
+        return Said(problem=f"opcode {message.opcode()}")
+    if not _matches(message, question):
+        return None
+    try:
+        return _read(message, question)
+    except Exception as bad:
+        return Said(problem=f"an answer that cannot be read ({type(bad).__name__}: {bad})")
+
+
+def _matches(message: dns.message.Message, question: Question) -> bool:
+    """RFC 5452 §9.1: the question must come back. Error responses may leave it out (RFC 1035 §7.3)."""
+    if not message.question:
+        return message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+    asked = message.question[0]
+    wanted = asked.rdtype == dns.rdatatype.from_text(question.type) and asked.rdclass == dns.rdataclass.IN
+    return len(message.question) == 1 and wanted and asked.name == wire_name(question.name)
+
+
+def _read(message: dns.message.Message, question: Question) -> Said:
+    type_ = dns.rdatatype.from_text(question.type)
+    by_owner = {
+        (rrset.name, rrset.rdtype): rrset for rrset in message.answer if rrset.rdclass == dns.rdataclass.IN
+    }  # dnspython's names compare without case
+    name = wire_name(question.name)
+    chain: list[dns.name.Name] = []
+    seen = {name}
+    ttls: list[int] = []
+    found: dns.rrset.RRset | None = None
+    loop = False
+    while (found := by_owner.get((name, type_))) is None:
+        alias = by_owner.get((name, dns.rdatatype.CNAME))
+        if alias is None:
+            break
+        name = alias[0].target
+        ttls.append(alias.ttl)
+        if name in seen or len(chain) >= MAX_CHAIN:
+            loop = True
+            break
+        seen.add(name)
+        chain.append(name)
+    if found is not None:
+        ttls.append(found.ttl)
+    ttl = min(ttls, default=None) if found is not None else _negative_ttl(message)
+    return Said(
+        rcode=dns.rcode.to_text(message.rcode()),
+        records=tuple(plain_value(rdata) for rdata in found) if found is not None else (),
+        ttl=ttl,
+        aliases=tuple(_text(target) for target in chain),
+        name=_text(name),
+        complete=found is not None or not chain or _says_no(message),
+        truncated=bool(message.flags & dns.flags.TC),
+        authentic=bool(message.flags & dns.flags.AD),
+        lame=found is None and not chain and _is_lame(message),
+        loop=loop,
+        extended_errors=_extended_errors(message),
+    )
+
+
+def _says_no(message: dns.message.Message) -> bool:
+    """True if the server resolved the whole chain and found nothing at its end (RFC 2308 §2.1, §2.2)."""
+    if message.rcode() != dns.rcode.NOERROR:
+        return True
+    return any(rrset.rdtype == dns.rdatatype.SOA for rrset in message.authority)
+
+
+def _is_lame(message: dns.message.Message) -> bool:
+    """Neither authoritative nor recursive, and nothing but a referral: ask somebody else (RFC 2308 §2.2)."""
+    if message.rcode() != dns.rcode.NOERROR or message.flags & (dns.flags.AA | dns.flags.RA):
+        return False
+    return not any(rrset.rdtype == dns.rdatatype.SOA for rrset in message.authority)
+
+
+def _negative_ttl(message: dns.message.Message) -> int | None:
+    """How long "no" may be remembered: the lesser of the SOA's TTL and its minimum (RFC 2308 §5)."""
+    return next(
+        (min(rrset.ttl, rrset[0].minimum) for rrset in message.authority if rrset.rdtype == dns.rdatatype.SOA), None
+    )
+
+
+def _extended_errors(message: dns.message.Message) -> tuple[tuple[int, str], ...]:
+    """RFC 8914 codes with their texts."""
+    return tuple(
+        (int(option.code), str(option.text or ""))
+        for option in message.options
+        if isinstance(option, dns.edns.EDEOption)
+    )
+
+
+def _text(name: dns.name.Name) -> str:
+    return join_labels([label for label in name.labels if label])

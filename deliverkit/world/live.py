@@ -1,0 +1,45 @@
+"""The live world: this machine's resolvers or those named, and real SMTP connections.
+
+live → polite → shared: the onion through which every question goes.
+"""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+
+from deliverkit.facts.vantage import Vantage
+from deliverkit.world import World
+from deliverkit.world.dns import LiveDns
+from deliverkit.world.resolvers import parse_server, system_servers
+from deliverkit.world.shared import PoliteDoor, SharedDoor
+from deliverkit.world.smtp import LiveSmtp
+from deliverkit.world.table import fixed_clock
+
+_AFAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # never sent to: only routed towards
+
+
+def live_world(nameservers: tuple[str, ...] = (), *, allow_private: bool = False, now: datetime | None = None) -> World:
+    """Open the real world. Raises BadNameserver for a text that names no server, NoNameserver when there is none."""
+    servers = tuple(parse_server(text) for text in nameservers) or system_servers()
+    vantage = Vantage(
+        "live",
+        resolvers=tuple(map(str, servers)),
+        ad_trusted=all(server.is_local for server in servers),
+        source_addresses=source_addresses(),
+    )
+    dns = SharedDoor(PoliteDoor(LiveDns(servers)))
+    return World(dns, LiveSmtp(allow_private=allow_private), vantage, fixed_clock(now))
+
+
+def source_addresses() -> tuple[str, ...]:
+    """The addresses this machine would send from, one a family. A UDP socket is routed; no packet leaves."""
+    found = []
+    for family, address in _AFAR:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
+                found.append(str(probe.getsockname()[0]))
+        except OSError:
+            continue  # no route in this family
+    return tuple(found)
