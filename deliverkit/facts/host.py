@@ -1,20 +1,331 @@
-"""What one (host, address, port) showed when it was probed."""
+"""What one (host, address, port) showed when it was probed, and what the ports of one host show together.
+
+The fields of `PortFacts` are the keys of a report's ``ports``. What this file will not do: connect, or hold an opinion.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
 
-from deliverkit.facts.base import Facts
+from deliverkit.facts.base import Facts, Missing, missing, not_asked
+from deliverkit.smtp.dialogue import Certificate, TlsSession, Trouble, TroubleKind
+from deliverkit.smtp.inspect import Heard, Inspection, Role, Target
+from deliverkit.smtp.reply import Offer, Reply, offer
+from deliverkit.smtp.transcript import Transcript
+
+MODES: dict[str, str] = {"mx": "starttls", "submission": "starttls", "submissions": "implicit"}
+_NOT_ABOUT_THEM = (TroubleKind.NOT_ALLOWED, TroubleKind.NO_ROUTE)
+
+
+@dataclass(frozen=True)
+class TlsFacts:
+    """A TLS session. That it came about, that the chain is trusted and that the name matches are three facts.
+
+    ``name`` is the name that was verified. ``days_left`` counts from the world's clock to the leaf's end.
+    ``issuers`` are the certificates sent above the leaf.
+    """
+
+    version: str
+    cipher: str
+    trusted: bool | None
+    trust_problem: str | None
+    trust_detail: str
+    name: str | None
+    name_matches: bool | None
+    certificate: Certificate | None
+    issuers: tuple[Certificate, ...]
+    days_left: float | None
 
 
 @dataclass(frozen=True, repr=False)
 class PortFacts(Facts):
-    """Placeholder of the first hour: replaced by its room."""
+    """One port of one address of one host.
+
+    ``reachable``: TCP came about; ``reason`` says why not ("refused", "timeout", "unreachable", "blocked", …).
+    ``mode`` is what was found: "implicit", "starttls" (offered), "clear" (not offered); ``mode_expected`` what the role
+    wants. ``greeting`` is the first reply; the facts after it are missing when it was no 220. ``ehlo`` and
+    ``ehlo_tls`` are keywords before and after TLS (None: there was no such EHLO). ``starttls``: offered (None under
+    implicit TLS); ``starttls_reply`` what the command got; ``tls_error`` why the handshake failed. ``auth`` are the
+    mechanisms where a client would log in, ``auth_in_clear`` those before TLS. ``trouble`` is what broke the
+    conversation after TCP stood. ``named``: this very port was asked for.
+    """
 
     host: str
     address: str
     port: int
+    role: Role
+    reachable: bool
+    reason: str | None
+    mode: str
+    mode_expected: str
+    greeting: str
+    greeting_code: int
+    ehlo_name: str
+    ehlo: tuple[str, ...] | None
+    ehlo_tls: tuple[str, ...] | None
+    extended: bool
+    starttls: bool | None
+    starttls_reply: str | None
+    tls: TlsFacts | None
+    tls_error: str | None
+    auth: tuple[str, ...]
+    auth_in_clear: tuple[str, ...]
+    injected: str | None
+    mail_in_clear: str
+    mail_without_login: str
+    relay: str
+    faults: tuple[str, ...]
+    trouble: Trouble | None
+    named: bool
+    transcript: Transcript = field(default_factory=lambda: Transcript("-", "-"))
 
     @property
     def subject(self) -> str:
         return f"{self.host}:{self.port}"
+
+    def but(self, **changes: Any) -> PortFacts:
+        """This row with some facts changed; facts that are missing stay so."""
+        return PortFacts(**{**{f.name: self.raw(f.name) for f in fields(self)}, **changes})
+
+    @property
+    def endpoint(self) -> str:
+        """ "192.0.2.1:25" or "[2001:db8::1]:25"."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, repr=False)
+class HostFacts(Facts):
+    """The ports of one host, for what only shows when they are seen together.
+
+    ``spare``: another host of the same domain was reached, so mail can still arrive. None: no domain is in question.
+    """
+
+    host: str
+    ports: tuple[PortFacts, ...]
+    spare: bool | None = None
+
+    @property
+    def subject(self) -> str:
+        return self.host
+
+    def on(self, port: int) -> tuple[PortFacts, ...]:
+        """The rows of one port, one an address."""
+        return tuple(row for row in self.ports if row.port == port)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The ports that were probed, in order."""
+        return tuple(dict.fromkeys(row.port for row in self.ports))
+
+
+def hosts_of(ports: Iterable[PortFacts], *, of_domain: bool) -> tuple[HostFacts, ...]:
+    """Group rows by host. ``of_domain``: the MX hosts among them serve one domain and stand in for each other."""
+    rows: dict[str, list[PortFacts]] = {}
+    for row in ports:
+        rows.setdefault(row.host, []).append(row)
+    reached = {host for host, every in rows.items() if any(r.raw("reachable") is True for r in every if r.role == "mx")}
+    return tuple(
+        HostFacts(host, tuple(every), bool(reached - {host}) if of_domain and _serves_mail(every) else None)
+        for host, every in rows.items()
+    )
+
+
+def _serves_mail(rows: list[PortFacts]) -> bool:
+    return any(row.role == "mx" for row in rows)
+
+
+def unprobed(
+    host: str, address: str, port: int, role: Role, reachable: Any, reason: str | None, *, named: bool
+) -> PortFacts:
+    """The row of a port nobody connected to; ``reachable`` is False, or why it cannot be told."""
+    why: Any = reachable if isinstance(reachable, Missing) else missing(f"{host}:{port}: {reason}")
+    later: dict[str, Any] = dict.fromkeys(_AFTER_TCP, why)
+    return PortFacts(
+        host=host,
+        address=address,
+        port=port,
+        role=role,
+        reachable=reachable,
+        reason=reason,
+        mode_expected=MODES[role],
+        trouble=None,
+        named=named,
+        **later,
+    )
+
+
+# -- from what was heard to facts -------------------------------------------------------------------------
+
+
+def port_facts(target: Target, seen: Inspection, transcript: Transcript, now: datetime) -> PortFacts:
+    """What one inspection tells. What could not be observed is missing, with the reason."""
+    unknown = missing(_why_unknown(target, seen))
+    known: dict[str, Any] = dict.fromkeys(_AFTER_TCP, unknown)
+    if not isinstance(seen.connected, Trouble):
+        known |= _spoken(target, seen, now)
+    return PortFacts(
+        host=target.host,
+        address=target.address,
+        port=target.port,
+        role=target.role,
+        reachable=_reachable(target, seen),
+        reason=seen.connected.kind.value if isinstance(seen.connected, Trouble) else None,
+        mode_expected=MODES[target.role],
+        trouble=seen.trouble,
+        named=target.named,
+        transcript=transcript,
+        **known,
+    )
+
+
+_AFTER_TCP = (
+    *("mode", "greeting", "greeting_code", "ehlo_name", "ehlo", "ehlo_tls", "extended", "starttls", "starttls_reply"),
+    *(
+        "tls",
+        "tls_error",
+        "auth",
+        "auth_in_clear",
+        "injected",
+        "mail_in_clear",
+        "mail_without_login",
+        "relay",
+        "faults",
+    ),
+)
+
+
+def _reachable(target: Target, seen: Inspection) -> Any:
+    if not isinstance(seen.connected, Trouble):
+        return True
+    if seen.connected.kind is TroubleKind.NO_ROUTE and ":" not in target.address:
+        return missing(f"{target.address}: {seen.connected.detail}: this machine has no network")
+    if seen.connected.kind in _NOT_ABOUT_THEM:
+        return not_asked(f"{target.address}: {seen.connected.detail}")
+    return False
+
+
+def _why_unknown(target: Target, seen: Inspection) -> str:
+    """Why the later facts of this port are not there."""
+    where = f"{target.host}:{target.port} at {target.address}"
+    for step in (seen.connected, seen.implicit, seen.greeting, seen.ehlo, seen.tls, seen.ehlo_tls):
+        if isinstance(step, Trouble):
+            return f"{where}: {step}"
+    if isinstance(seen.greeting, Reply) and seen.greeting.code != 220:
+        return f"{where} greets with {seen.greeting}"
+    if isinstance(seen.ehlo, Reply) and not seen.ehlo.positive:
+        return f"{where} answers EHLO with {seen.ehlo}"
+    return f"{where}: the conversation did not come that far"
+
+
+def _spoken(target: Target, seen: Inspection, now: datetime) -> dict[str, Any]:
+    """The facts of a port whose TCP connection stood."""
+    found: dict[str, Any] = {"mode": _mode(seen)} if _mode(seen) else {}
+    greeting = _greeting(seen)
+    if greeting is not None:
+        found |= {"greeting": str(greeting), "greeting_code": greeting.code}
+    found |= _tls(target, seen, now)
+    found |= _offers(seen)
+    for name, heard, asked in (
+        ("mail_in_clear", seen.clear_mail, target.deep),
+        ("mail_without_login", seen.mail, target.deep),
+        ("relay", seen.relay, target.relay_test),
+    ):
+        if isinstance(heard, Reply):
+            found[name] = str(heard)
+        elif not asked:
+            found[name] = not_asked("--relay-test" if name == "relay" else "--deep")
+    replies = (seen.greeting, seen.ehlo, seen.clear_mail, seen.starttls, seen.ehlo_tls, seen.mail, seen.relay)
+    if isinstance(seen.greeting, Reply):
+        found["faults"] = tuple(dict.fromkeys(f for r in replies if isinstance(r, Reply) for f in r.faults))
+    return found
+
+
+def _greeting(seen: Inspection) -> Reply | None:
+    """The first reply; on a port that was offered TLS, also one that came in the clear instead."""
+    if isinstance(seen.greeting, Reply):
+        return seen.greeting
+    if isinstance(seen.implicit, Trouble):
+        first = seen.implicit.heard.split("\\r\\n")[0]
+        if first[:3].isdigit():
+            return Reply(int(first[:3]), (first[4:],))
+    return None
+
+
+def _mode(seen: Inspection) -> str | None:
+    """How the port was found to speak, or None when that cannot be told."""
+    if isinstance(seen.implicit, TlsSession):
+        return "implicit"
+    if isinstance(seen.implicit, Trouble):
+        return "clear" if seen.implicit.heard else None
+    if seen.starttls is not None or (isinstance(seen.ehlo, Reply) and "STARTTLS" in offer(seen.ehlo)):
+        return "starttls"
+    return "clear" if isinstance(seen.greeting, Reply) else None
+
+
+def _tls(target: Target, seen: Inspection, now: datetime) -> dict[str, Any]:
+    """Offered, asked for, shaken hands: three steps, three facts."""
+    found: dict[str, Any] = {}
+    if seen.implicit is not None:
+        found |= {"starttls": None, "starttls_reply": None}
+    elif isinstance(seen.ehlo, Reply) and seen.ehlo.positive:
+        found |= {"starttls": "STARTTLS" in offer(seen.ehlo)}
+        found |= {"starttls_reply": str(seen.starttls) if isinstance(seen.starttls, Reply) else None}
+    shaken = seen.implicit if seen.implicit is not None else seen.tls
+    if isinstance(shaken, TlsSession):
+        found |= {"tls": tls_facts(shaken, target.verify_name, now), "tls_error": None}
+        injected = shaken.injected.decode("ascii", "backslashreplace")
+        found["injected"] = injected or None
+    elif isinstance(shaken, Trouble):
+        found |= {"tls": None, "tls_error": str(shaken), "injected": None}
+    elif "starttls" in found:
+        found |= {"tls": None, "tls_error": None, "injected": None}
+    return found
+
+
+def _offers(seen: Inspection) -> dict[str, Any]:
+    """EHLO before and after TLS, and the logins offered."""
+    before, after = _offer(seen.ehlo), _offer(seen.ehlo_tls)
+    found: dict[str, Any] = {}
+    if before is not None or seen.implicit is not None:
+        found["ehlo"] = before.lines if before else None
+        found["auth_in_clear"] = before.mechanisms if before else ()
+    if after is not None or (before is not None and seen.tls is None):
+        found["ehlo_tls"] = after.lines if after else None
+        last = after or before
+        assert last is not None
+        found["auth"] = last.mechanisms
+        found["ehlo_name"] = last.name
+        found["extended"] = seen.extended
+    return found
+
+
+def _offer(heard: Heard | None) -> Offer | None:
+    return offer(heard) if isinstance(heard, Reply) and heard.positive else None
+
+
+def tls_facts(session: TlsSession, name: str | None, now: datetime) -> TlsFacts:
+    """A session as facts, its time left counted from ``now``."""
+    leaf = session.chain[0] if session.chain else None
+    return TlsFacts(
+        version=session.version,
+        cipher=session.cipher,
+        trusted=session.trusted,
+        trust_problem=session.trust_problem,
+        trust_detail=session.trust_detail,
+        name=name,
+        name_matches=session.name_matches,
+        certificate=leaf,
+        issuers=session.chain[1:],
+        days_left=_days(leaf.not_after, now) if leaf else None,
+    )
+
+
+def _days(end: str, now: datetime) -> float | None:
+    try:
+        at = datetime.fromisoformat(end)
+    except ValueError:
+        return None
+    return round(((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds() / 86400, 2)

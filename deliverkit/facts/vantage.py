@@ -11,9 +11,9 @@ from deliverkit.facts.base import Facts
 class Vantage(Facts):
     """The place of observation.
 
-    ``mode`` is "live", "offline", "closed-world" or "story". ``port25`` is "open", "blocked" or "unknown"; a
-    missing fact when nobody asked. ``ad_trusted`` says whether the resolver's AD bit may be believed (RFC 7672
-    §2.1.3: a local or secured path only).
+    ``mode`` is "live", "offline", "closed-world" or "story". ``port25`` is "open", "blocked" or "unknown"; ``ipv6`` is
+    "works", "absent" (no route from here) or "unknown". ``ad_trusted`` says whether the resolver's AD bit may be
+    believed (RFC 7672 §2.1.3: a local or secured path only).
     """
 
     mode: str
@@ -21,6 +21,7 @@ class Vantage(Facts):
     ad_trusted: bool = False
     source_addresses: tuple[str, ...] = ()
     port25: str = "unknown"
+    ipv6: str = "unknown"
     zones: tuple[str, ...] = ()
 
     @property

@@ -87,7 +87,7 @@ def _opened(submission: Submission) -> SmtpFlow[tuple[SubmitResult, Offer]]:
     if isinstance(greeting, Trouble) or greeting.code != 220:  # RFC 5321 §3.1: 554 and 421 are the other two
         return replace(result, stage=Stage.GREETING, problem=greeting), _NOTHING
     result = replace(result, greeting=greeting)
-    heard = yield from hello(submission.helo, submission.reply_s)
+    heard, _ = yield from hello(submission.helo, submission.reply_s)
     if isinstance(heard, Trouble) or not heard.positive:
         return replace(result, stage=Stage.EHLO, problem=heard), _NOTHING
     offered = offer(heard)
@@ -98,14 +98,14 @@ def _opened(submission: Submission) -> SmtpFlow[tuple[SubmitResult, Offer]]:
     return (yield from _upgraded(submission, replace(result, ehlo=heard), offered))
 
 
-def hello(helo: str, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
-    """EHLO, or HELO where EHLO is not understood (RFC 5321 §3.2); a HELO reply offers nothing."""
+def hello(helo: str, timeout_s: float) -> SmtpFlow[tuple[Reply | Trouble, bool]]:
+    """EHLO, or HELO where EHLO is not understood (RFC 5321 §3.2); and whether it was EHLO that worked."""
     heard: Reply | Trouble = yield Say(f"EHLO {helo}", timeout_s=timeout_s)
     if isinstance(heard, Reply) and heard.code in (500, 502, 504, 550):
         second: Reply | Trouble = yield Say(f"HELO {helo}", timeout_s=timeout_s)
         if isinstance(second, Reply) and second.positive:
-            return Reply(second.code, second.lines[:1], second.faults)
-    return heard
+            return Reply(second.code, second.lines[:1], second.faults), False
+    return heard, True
 
 
 def _upgraded(submission: Submission, result: SubmitResult, offered: Offer) -> SmtpFlow[tuple[SubmitResult, Offer]]:
@@ -122,7 +122,7 @@ def _upgraded(submission: Submission, result: SubmitResult, offered: Offer) -> S
     result = yield from _handshaken(submission, result)
     if result.stage is not None:
         return result, _NOTHING
-    heard = yield from hello(submission.helo, submission.reply_s)
+    heard, _ = yield from hello(submission.helo, submission.reply_s)
     if isinstance(heard, Trouble) or not heard.positive:
         return replace(result, stage=Stage.EHLO, problem=heard), _NOTHING
     return replace(result, ehlo_tls=heard), offer(heard)

@@ -171,8 +171,9 @@ class _Session:
     # -- the conversation -------------------------------------------------------------------------------
 
     def _greet(self, asked: Hear) -> Reply | Trouble:
-        if self.handshake_due:  # a server of implicit TLS waits for the client's hello
-            return self._fail(TroubleKind.TIMEOUT, asked.waiting_for)
+        if self.handshake_due:  # a server of implicit TLS waits for the client's hello, and can still be given it
+            self.transcript.timed_out(asked.waiting_for)
+            return Trouble(TroubleKind.TIMEOUT, "nothing came", asked.waiting_for)
         if not self.greeting_due:
             return self._fail(TroubleKind.TIMEOUT, asked.waiting_for)
         self.greeting_due = False

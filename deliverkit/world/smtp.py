@@ -99,10 +99,10 @@ class _Conversation:
             return tuple(self._over for _ in asked.lines) if isinstance(asked, SayAll) else self._over
         if isinstance(asked, Handshake):
             return await self._handshake(asked)
-        self._spoken = True
         deadline = asyncio.get_running_loop().time() + asked.timeout_s
         if isinstance(asked, Hear):
-            return await self._reply(asked.waiting_for, deadline)
+            return await self._hear(asked, deadline)
+        self._spoken = True
         if isinstance(asked, Say):
             return await self._say(asked, deadline)
         if isinstance(asked, SayAll):
@@ -151,6 +151,15 @@ class _Conversation:
     def _received(self, data: bytes) -> None:
         self._octets += len(data)
         self._reader.feed(data)
+
+    async def _hear(self, asked: Hear, deadline: float) -> Reply | Trouble:
+        """A reply to nothing. After silence the connection is as good as before: the server may wait for TLS."""
+        heard = await self._reply(asked.waiting_for, deadline)
+        if isinstance(heard, Reply):
+            self._spoken = True
+        elif heard.kind is TroubleKind.TIMEOUT and not heard.heard:
+            self._over = None
+        return heard
 
     async def _reply(self, waiting_for: str, deadline: float) -> Reply | Trouble:
         """The next reply; one deadline for all of it, however slowly it drips in."""
