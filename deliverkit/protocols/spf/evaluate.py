@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from deliverkit.flow import Answer, Flow, Question, Status, ask, together
 from deliverkit.names import BadName, to_ascii
@@ -48,6 +48,23 @@ class Step:
     detail: str = ""
     inner: Evaluation | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The step with what was asked and answered for it."""
+        shown: dict[str, Any] = {"term": self.term, "outcome": self.outcome}
+        if self.target is not None:
+            shown["target"] = self.target
+        shown |= {"lookups": self.lookups, "voids": self.voids, "voids_strict": self.voids_strict}
+        if self.detail:
+            shown["detail"] = self.detail
+        if self.answers:
+            shown["asked"] = [
+                {"name": a.question.name, "type": a.question.type, "status": a.status, "records": a.records}
+                for a in self.answers
+            ]
+        if self.inner:
+            shown["inner"] = self.inner
+        return shown
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -59,6 +76,16 @@ class Evaluation:
     steps: tuple[Step, ...] = ()
     reason: str = ""
     answer: Answer | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record with its steps."""
+        return {
+            "domain": self.domain,
+            "record": self.record,
+            "result": self.result,
+            "reason": self.reason,
+            "steps": self.steps,
+        }
 
     @property
     def redirected(self) -> Evaluation | None:
@@ -88,6 +115,24 @@ class CheckResult:
     voids_strict: int
     matched: tuple[str, ...] = ()
     unanswered: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Result first, then who asked, then what it cost and the whole trace."""
+        shown = {
+            "result": self.result,
+            "domain": self.domain,
+            "sender": self.sender,
+            "helo": self.helo,
+            "client_ip": self.client_ip,
+            "reason": self.reason,
+            "explanation": self.explanation,
+            "matched": self.matched,
+            "lookups": self.lookups,
+            "voids": self.voids,
+            "voids_strict": self.voids_strict,
+            "trace": self.trace,
+        }
+        return shown | {"unanswered": self.unanswered} if self.unanswered else shown
 
 
 def askable(name: str) -> bool:

@@ -1,0 +1,91 @@
+"""What several SPF rules read: the one record, the tree, evidence with its place, and a way to name a path.
+
+A reader raises `NotApplicable` where there is nothing to judge, so that one cause makes one finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deliverkit.facts.base import NotApplicable, Unobserved, needs
+from deliverkit.facts.domain import DomainFacts
+from deliverkit.facts.spf import SpfFacts, own_nodes
+from deliverkit.findings import Evidence, RecordText, evidence_of
+from deliverkit.protocols.spf.record import Record, Term, select
+from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
+
+
+def one_record(facts: DomainFacts) -> Record:
+    """The record, with or without faults; not applicable when there is none or more than one."""
+    return needs(facts.spf.parsed)
+
+
+def sound_record(facts: DomainFacts) -> Record:
+    """The record, if its syntax is right: with a fault in it, what it says is nothing at all."""
+    record = one_record(facts)
+    if record.fatal:
+        raise NotApplicable
+    return record
+
+
+def grown(facts: DomainFacts) -> Tree:
+    """The tree of the one record."""
+    return needs(facts.spf.tree)
+
+
+def own_terms(facts: DomainFacts) -> Iterator[tuple[Node, Branch]]:
+    """The reachable terms of the records that the domain's owner writes."""
+    for node in own_nodes(grown(facts).root):
+        for branch in node.branches:
+            if branch.reachable:
+                yield node, branch
+
+
+def joined(facts: DomainFacts, term: Term) -> bool:
+    """True for a term of the domain's record into which two strings ran together; another rule tells of it."""
+    start, end = term.span
+    return any(start < place < end for place in facts.spf.joins)
+
+
+def all_told(tree: Tree) -> None:
+    """End inconclusive if a part of the tree could not be seen."""
+    if tree.unknown:
+        raise Unobserved("; ".join(tree.unknown[:3]))
+
+
+def here(spf: SpfFacts, span: tuple[int, int] | None = None) -> tuple[Evidence, ...]:
+    """The domain's own record, with a place in it."""
+    return evidence_of(spf.answer, spf.candidates[0], span=span)
+
+
+def at(node: Node, span: tuple[int, int] | None = None) -> tuple[Evidence, ...]:
+    """The record of a node, with a place in it; or how its name was answered."""
+    if node.answer is None:
+        return ()
+    chosen = select(node.answer.texts) if node.answer.records else ()
+    if node.record and chosen:
+        return evidence_of(node.answer, chosen[0], span=span)
+    if node.state is State.MANY:
+        return tuple(e for index in chosen for e in evidence_of(node.answer, index))
+    question = node.answer.question
+    return (
+        Evidence(
+            "dns", question.name, question.type, "no SPF record" if node.answer.records else node.answer.status.value
+        ),
+    )
+
+
+def where(path: tuple[str, ...]) -> str:
+    """A path through records: "example.com > a.example > b.example"."""
+    return " > ".join(path)
+
+
+def txt(name: str, value: str | None) -> tuple[RecordText, ...]:
+    """A TXT record to publish, if there is one to offer."""
+    return () if value is None else (RecordText(name, "TXT", value),)
+
+
+def cost(branch: Branch) -> int:
+    """The lookups a term stands for, with everything below it."""
+    below = sum(cost(inner) for inner in branch.node.branches if inner.reachable) if branch.node else 0
+    return int(branch.counts and branch.reachable) + below
