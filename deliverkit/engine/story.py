@@ -45,7 +45,26 @@ async def _probe(story: Story, world: World) -> Report:
     return reports[0]
 
 
-_RUNNERS = {"audit": _audit, "verify": _verify, "probe": _probe}
+async def _sink(story: Story, world: World) -> Report:
+    """A capture as the sink would have made it; what the content shows is found, the rest is told."""
+    from deliverkit.engine.capture import capture_report
+    from deliverkit.facts.capture import CaptureFacts
+    from deliverkit.smtp.content import FaultKind, WireFault, examine, unstuffed
+
+    wire = story.message["wire"].encode("latin-1") if "wire" in story.message else None
+    options = {"client": "198.51.100.9:40025", "listener": "smtp", **_frozen(story.options)}
+    told = [WireFault(**{**fault, "kind": FaultKind(fault["kind"])}) for fault in options.pop("faults", ())]
+    unsaid = dict.fromkeys(("helo", "mail_from", "tls", "authenticated_as"))
+    facts = CaptureFacts(
+        name=story.subject,
+        octets=None if wire is None else len(unstuffed(wire)),
+        faults=(*told, *examine(wire or b"")),
+        **{"rcpt_tos": (), **unsaid, **options},
+    )
+    return capture_report(facts, vantage=world.vantage, started=world.now())
+
+
+_RUNNERS = {"audit": _audit, "verify": _verify, "probe": _probe, "sink": _sink}
 
 
 def _only(report: Report, only: tuple[str, ...]) -> Report:

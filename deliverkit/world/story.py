@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deliverkit.report.model import Report
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-KINDS = ("audit", "verify", "probe")
+KINDS = ("audit", "verify", "probe", "sink")
 _WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
 
