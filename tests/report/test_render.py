@@ -1,0 +1,133 @@
+"""Every format renders every report: hostile text is harmless, narrow and wide terminals are both served."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from deliverkit.facts.vantage import Vantage
+from deliverkit.findings import Evidence, Finding, Fix, Inconclusive, RecordText, Severity
+from deliverkit.report import render
+from deliverkit.report.model import Report, Subject, Verdict, exit_status
+from deliverkit.report.plain import plain
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8"))
+HOSTILE = "\x1b]0;owned\x07\x1b[31m<script>alert(1)</script>\u202e`${x}`\udcff\r\n| a | b |"
+FORMATS = ("text", "json", "jsonl", "markdown", "html")
+
+
+def one(severity: Severity = Severity.ERROR, text: str = "what is wrong here") -> Finding:
+    """A finding with evidence, a span and a record to publish."""
+    evidence = Evidence("dns", "example.com", "TXT", f"v=spf1 include:a {text} -all", file="zone", line=3, span=(7, 16))
+    fix = Fix(f"Publish another record: {text}", (RecordText("example.com", "TXT", "v=spf1 mx -all"),))
+    return Finding("SPF999", "some-fault", severity, "example.com", "A fault.", text, (evidence,), fix, "RFC 7208 §4")
+
+
+def report(*findings: Finding, **more: object) -> Report:
+    """A report without facts."""
+    base = Report(Subject("domain", "example.com"), Vantage("offline"), datetime(2026, 11, 22, 10, tzinfo=UTC), 0.4)
+    return replace(base, findings=findings, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_hostile_text_is_harmless_in_every_format(format_: str) -> None:
+    """No control character, no direction trick and no raw tag leaves a renderer."""
+    said = render([report(one(text=HOSTILE), inconclusive=(Inconclusive("SPF001", HOSTILE, HOSTILE, True),))], format_)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", said)
+    if format_ not in ("json", "jsonl"):
+        assert "\u202e" not in said
+    if format_ == "html":
+        assert "<script" not in said
+    said.encode("utf-8")
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "br", "link"):
+            self.open.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_is_one_file_without_script_or_foreign_resource() -> None:
+    """Well-formed, and every link stays inside the page."""
+    said = render([report(one()), report()], "html")
+    tags = _Tags()
+    tags.feed(said)
+    assert tags.open == []
+    assert all(link.startswith("#") for link in tags.links)
+    assert "prefers-color-scheme: dark" in said
+    assert "@media print" in said
+
+
+@pytest.mark.parametrize("format_", ["json", "jsonl"])
+def test_json_validates_against_the_schema(format_: str) -> None:
+    """One report is an object; several are wrapped, or a line each."""
+    one_, two = report(one()), report(one(Severity.NOTE), inconclusive=(Inconclusive("A", "b", "c", False),))
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    if format_ == "json":
+        validator.validate(json.loads(render([one_], "json")))
+        assert len(json.loads(render([one_, two], "json"))["reports"]) == 2
+        validator.validate(json.loads(render([one_, two], "json")))
+    else:
+        for line in render([one_, two], "jsonl").splitlines():
+            validator.validate(json.loads(line))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_text_keeps_to_the_width(width: int) -> None:
+    """Only a record to be copied may be longer than the terminal is wide."""
+    long = "word " * 60
+    said = render([report(one(text=long), one(Severity.NOTE))], "text", width=width)
+    for line in said.splitlines():
+        assert len(line) <= width or line.lstrip().startswith("example.com. TXT"), line
+
+
+def test_text_says_the_verdict_first_and_points_at_the_span() -> None:
+    """The first line is the verdict; a caret line stands under the guilty term."""
+    lines = render([report(one(), one(Severity.NOTE))], "text", width=100).splitlines()
+    assert lines[0] == "example.com: FAIL   1 error, 1 note"
+    caret = next(n for n, line in enumerate(lines) if "^" in line)
+    start = lines[caret].index("^")
+    assert lines[caret - 1][start : start + lines[caret].count("^")] == "include:a"
+    assert render([report()], "text", quiet=True) == "example.com: PASS   nothing found\n"
+
+
+def test_verdict_and_exit_status_follow_the_contract() -> None:
+    """Errors before decisive unknowns before warnings; --fail-on moves the threshold."""
+    decisive, idle = Inconclusive("A", "b", "c", True), Inconclusive("A", "b", "c", False)
+    assert report().verdict is Verdict.PASS
+    assert report(one(Severity.NOTE)).verdict is Verdict.PASS
+    assert report(one(Severity.WARNING)).verdict is Verdict.RISK
+    assert report(one(Severity.WARNING), inconclusive=(decisive,)).verdict is Verdict.UNKNOWN
+    assert report(one(), inconclusive=(decisive,)).verdict is Verdict.FAIL
+    assert report(inconclusive=(idle,)).exit_status() == 0
+    assert report(inconclusive=(decisive,)).exit_status() == 3
+    assert report(one(), inconclusive=(decisive,)).exit_status() == 1
+    assert report(one(Severity.WARNING)).exit_status() == 0
+    assert report(one(Severity.WARNING)).exit_status("warning") == 1
+    assert report(one()).exit_status("never") == 0
+    assert exit_status([report(), report(inconclusive=(decisive,)), report(one())]) == 1
+    assert exit_status([report(), report(inconclusive=(decisive,))]) == 3
+    assert exit_status([report(one(), interrupted=True)]) == 130
+
+
+def test_plain_cuts_and_escapes() -> None:
+    """What is escaped stays readable; what is too long says so."""
+    assert plain("a\tb\x00\udcfe") == "a\\x09b\\x00\\xfe"
+    assert plain("abcdef", 4) == "abc…"
+    assert plain("ünïcode 名称") == "ünïcode 名称"
