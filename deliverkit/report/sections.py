@@ -30,15 +30,21 @@ def _sections() -> dict[str, tuple[str, Lines]]:
     from deliverkit.report.dmarc_text import dmarc_lines
     from deliverkit.report.mail_text import authentication_lines, mx_lines, ptr_lines
     from deliverkit.report.ports_text import port_lines
+    from deliverkit.report.send_text import letter_lines, preview_lines, send_lines, throughput_lines, transcript_lines
     from deliverkit.report.trees import check_host_lines, spf_tree_lines
 
     return {
-        "check_host": ("Evaluation", lambda facts, _: check_host_lines(facts)),
+        "check_host": ("Evaluation", check_host_lines),
         "authentication": ("Authentication", authentication_lines),
-        "spf": ("SPF", lambda facts, _: spf_tree_lines(facts)),
+        "spf": ("SPF", spf_tree_lines),
         "dkim": ("DKIM", lambda facts, _: dkim_lines(facts)),
         "dmarc": ("DMARC", lambda facts, _: dmarc_lines(facts)),
         "mx": ("MX", mx_lines),
         "ptr": ("Reverse DNS", ptr_lines),
         "ports": ("Ports", port_lines),
+        "letter": ("Message", letter_lines),
+        "send": ("Sending", send_lines),
+        "throughput": ("Throughput", throughput_lines),
+        "preview": ("On the wire", preview_lines),
+        "transcript": ("Transcript", transcript_lines),
     }
