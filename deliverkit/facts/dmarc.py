@@ -36,6 +36,7 @@ class DmarcFacts(Facts):
     misplaced: tuple[Misplaced, ...] = ()
     alias: Answer | None = None
     wildcard: bool = False
+    mx: Answer | None = None
 
     @property
     def subject(self) -> str:
@@ -45,6 +46,11 @@ class DmarcFacts(Facts):
     def step(self) -> Step | None:
         """The step of the walk at which the record that applies was found."""
         return self.discovery.step
+
+    @property
+    def takes_mail(self) -> bool:
+        """True if the domain has an MX other than a null MX. Known only where ``mx`` was asked."""
+        return self.mx is not None and any(exchange != "." for _, exchange in self.mx.records)
 
     @property
     def inherited(self) -> bool:
@@ -68,7 +74,7 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
     answer = discovery.steps[0].answer
     if not answer.known:
         unknown = missing(answer.why())
-        return DmarcFacts(domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown)
+        return DmarcFacts(domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown, mx=unknown)
     trouble: Any = missing(discovery.trouble) if discovery.trouble else None
     unknown_above: Any = missing(discovery.walk.unknown[0].answer.why()) if discovery.walk.unknown else None
     texts = answer.texts if answer.status is Status.OK else ()
@@ -84,8 +90,14 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
         destinations=(yield from destinations(discovery)),
         misplaced=() if own else (yield from look_elsewhere(domain, PREFIX, is_dmarc)),
         alias=(yield from _alias_beside(answer)),
+        mx=(yield from _mx(domain)) if discovery.record is None or discovery.record.psd == "y" else None,
         wildcard=bool(texts) and not own and (yield from _answers_everywhere(domain, answer)),
     )
+
+
+def _mx(domain: str) -> Flow[Answer]:
+    answer = yield from ask(domain, "MX")
+    return answer if answer.known else missing(answer.why())
 
 
 def _alias_beside(answer: Answer) -> Flow[Answer | None]:
