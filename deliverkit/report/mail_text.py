@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from deliverkit.facts.base import Missing
-from deliverkit.facts.message.authentication import AuthenticationFacts, DmarcResult
+from deliverkit.facts.message.authentication import AuthenticationFacts
 from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.facts.ptr import IprevFacts, PtrFacts
 from deliverkit.flow import Answer
+from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.report.plain import fold, plain
 
 
@@ -49,15 +50,15 @@ def _names(entry: IprevFacts) -> str:
 def authentication_lines(facts: AuthenticationFacts, width: int = 100) -> list[str]:
     """SPF, each DKIM signature, DMARC and iprev with their results and what decided them."""
     rows: list[tuple[str, str, str]] = []
-    rows.append(("spf", *_told(facts.raw("spf"), lambda spf: (f"{spf.identity} {spf.domain}", spf.detail))))
+    rows.append(("spf", *_told(facts.raw("spf"), lambda spf: (f"{spf.identity} {spf.domain}", spf.reason))))
     signatures = facts.raw("dkim")
     if isinstance(signatures, Missing):
         rows.append(("dkim", *_told(signatures, lambda _: ())))
     else:
         rows += [("dkim", *_told(one, lambda d: (f"d={d.domain} s={d.selector}", d.detail))) for one in signatures]
         rows += [] if signatures else [("dkim", "none", "the message carries no signature")]
-    rows.append(("dmarc", *_told(facts.raw("dmarc"), lambda d: (_dmarc(d), d.detail))))
-    rows.append(("iprev", *_told(facts.raw("iprev"), lambda i: (f"{i.address} {i.host}", i.detail))))
+    rows.append(("dmarc", *_told(facts.raw("dmarc"), lambda d: (_dmarc(d), d.why))))
+    rows.append(("iprev", *_told(facts.raw("iprev"), lambda i: (i.reason,))))
     return columns(rows, width)
 
 
@@ -69,7 +70,7 @@ def _told(result: Any, parts: Callable[[Any], tuple[str, ...]]) -> tuple[str, st
 
 
 def _dmarc(result: DmarcResult) -> str:
-    by = f", aligned by {' and '.join(result.by)}" if result.by else ""
+    by = f", aligned by {result.identifier.method}" if result.identifier else ""
     policy = f", policy {result.policy} of {result.domain}" if result.policy else ""
     return f"From {result.header_from}{policy}{by}"
 

@@ -23,9 +23,9 @@ from deliverkit.facts.message.addresses import (
     read_addresses,
     read_date,
 )
-from deliverkit.facts.message.authentication import AuthenticationFacts, DkimResult, DmarcResult, IprevResult, SpfResult
+from deliverkit.facts.message.authentication import AuthenticationFacts, SpfResult
 from deliverkit.facts.message.html import Image, Link, Page, read_html
-from deliverkit.facts.message.mime import Mime, MimeFault, Part, read_mime, text_of
+from deliverkit.facts.message.mime import Mime, MimeFault, Part, decoded, read_mime, text_of
 from deliverkit.facts.message.unsubscribe import Unsubscribe, read_unsubscribe
 from deliverkit.facts.message.wire import Field, Header, Lines, Place, Seen, as_on_the_wire, read_header, read_lines
 from deliverkit.facts.message.words import Decoded, decode_words
@@ -37,12 +37,9 @@ __all__ = [
     "AuthenticationFacts",
     "DateField",
     "Decoded",
-    "DkimResult",
-    "DmarcResult",
     "Field",
     "Header",
     "Image",
-    "IprevResult",
     "Lines",
     "Link",
     "Mailbox",
@@ -82,6 +79,7 @@ class MessageFacts(Facts):
     client_ip: str | None = None
     helo: str | None = None
     mail_from: str | None = None
+    mail_from_source: str | None = None  # "given", "Return-Path" or "From"
     profile: str | None = None
     authentication: AuthenticationFacts = field(default=not_asked("authentication was not evaluated"))
 
@@ -162,10 +160,20 @@ class MessageFacts(Facts):
         """List-Unsubscribe and List-Unsubscribe-Post."""
         return read_unsubscribe(self.header)
 
+    def begins_like_program(self, part: Part) -> bool:
+        """True if a part's first octets are those of a Windows program, whatever it is called."""
+        if part.multipart or part.type.startswith(("text/", "message/")):
+            return False
+        first = decoded(self.octets[part.start : min(part.end, part.start + 4096)], part.encoding)
+        return first[:2] == b"MZ" and len(first) >= 64 and b"PE\0\0" in first
+
     def with_authentication(self, authentication: AuthenticationFacts) -> MessageFacts:
         """The same message, authenticated."""
-        known = {f.name: self.raw(f.name) for f in fields(self)}
-        return MessageFacts(**{**known, "authentication": authentication})
+        return self.told(authentication=authentication)
+
+    def told(self, **known: Any) -> MessageFacts:
+        """The same message, with more known about it."""
+        return MessageFacts(**{**{f.name: self.raw(f.name) for f in fields(self)}, **known})
 
     def to_json(self) -> dict[str, Any]:
         """A summary; the octets themselves stay out of reports."""
@@ -182,6 +190,7 @@ class MessageFacts(Facts):
             "client_ip": self.client_ip,
             "helo": self.helo,
             "mail_from": self.mail_from,
+            "mail_from_source": self.mail_from_source,
             "parts": [_part_json(part) for part in self.mime.parts],
             "attachments": [_part_json(part) for part in self.mime.attachments],
             "links": len(self.links),

@@ -9,94 +9,91 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from deliverkit.facts.base import Facts, not_asked
+from deliverkit.facts.base import Facts, Missing, not_asked
+from deliverkit.protocols.dkim.verify import Result as DkimWord
+from deliverkit.protocols.dkim.verify import SignatureVerdict
+from deliverkit.protocols.dmarc.align import DmarcResult
+from deliverkit.protocols.iprev import Iprev
+from deliverkit.protocols.spf.evaluate import CheckResult
+from deliverkit.protocols.spf.record import Result as SpfWord
 
 
 @dataclass(frozen=True, slots=True)
 class SpfResult:
-    """SPF for one identity (RFC 7208 §2.3, §2.4; RFC 8601 §2.7.2).
+    """SPF for one identity. ``identity`` is "mailfrom" or "helo" (RFC 8601 §2.7.2).
 
-    ``identity`` is "mailfrom", or "helo" where the reverse-path is null and postmaster@HELO stands for it.
-    ``detail`` says which term decided, or why it could not be told.
+    For a null reverse-path the MAIL FROM identity is postmaster@HELO (RFC 7208 §2.4).
     """
 
-    result: str  # none neutral pass fail softfail temperror permerror
-    domain: str
     identity: str
-    client_ip: str
-    mail_from: str = ""
-    helo: str = ""
-    detail: str = ""
-    explanation: str = ""
-    record: str = ""
+    check: CheckResult
 
+    @property
+    def result(self) -> SpfWord:
+        """none neutral pass fail softfail temperror permerror."""
+        return self.check.result
 
-@dataclass(frozen=True, slots=True)
-class DkimResult:
-    """One DKIM signature (RFC 6376 §6; RFC 8601 §2.7.1), in the order they stand in the message.
+    @property
+    def domain(self) -> str:
+        """The domain whose record was evaluated."""
+        return self.check.domain
 
-    ``failure`` names the kind of failure, None on a pass; ``detail`` explains it in a sentence. ``testing`` is the
-    key's t=y. ``signed`` are the names in h=, lower case, as often as they stand there.
-    """
+    @property
+    def reason(self) -> str:
+        """Why it ended so, in a sentence."""
+        return self.check.reason
 
-    result: str  # pass fail policy neutral temperror permerror
-    domain: str
-    selector: str
-    identity: str = ""
-    algorithm: str = ""
-    canonicalization: str = ""
-    failure: str | None = None
-    detail: str = ""
-    key_bits: int | None = None
-    testing: bool = False
-    body_length: int | None = None  # l=
-    signed: tuple[str, ...] = ()
-    aligned: bool | None = None  # with the Author Domain; None: not told
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DmarcResult:
-    """DMARC for the message (RFC 9989 §5.3): none pass fail temperror permerror.
-
-    ``policy`` is the policy that applies to the Author Domain (after ``t=y`` it is still the one published), ``domain``
-    where its record stands, ``by`` the aligned identifiers that passed ("spf example.com").
-    """
-
-    result: str
-    header_from: str
-    policy: str | None = None
-    domain: str | None = None
-    testing: bool = False
-    by: tuple[str, ...] = ()
-    spf_aligned: bool | None = None
-    dkim_aligned: bool | None = None
-    record: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IprevResult:
-    """Reverse DNS of the client, and back (RFC 8601 §3)."""
-
-    result: str  # pass fail temperror permerror
-    address: str
-    host: str = ""
-    detail: str = ""
+    def to_json(self) -> dict[str, Any]:
+        """The result first, then what led to it."""
+        return {
+            "result": self.result,
+            "domain": self.domain,
+            "identity": self.identity,
+            "client_ip": self.check.client_ip,
+            "mail_from": self.check.sender,
+            "helo": self.check.helo,
+            "reason": self.reason,
+            "matched": self.check.matched,
+            "explanation": self.check.explanation,
+            "lookups": self.check.lookups,
+            "voids": self.check.voids,
+        }
 
 
 @dataclass(frozen=True, repr=False)
 class AuthenticationFacts(Facts):
     """Every authentication result of one message.
 
-    ``dkim`` is empty when the message carries no signature (RFC 8601 would say dkim=none). ``spf`` and ``iprev`` are
-    not asked without a client address. ``dmarc`` is a missing fact when no aligned DKIM signature passes and SPF could
-    not be told: without it nobody can say more. ``arc`` is None until ARC is evaluated.
+    ``spf``, ``helo`` and ``iprev`` are not asked without a client address. ``dkim`` holds one verdict a signature,
+    topmost first: it is empty when the message carries none (RFC 8601 would say dkim=none), which `dkim_result` says in
+    a word. ``dmarc`` is a missing fact when no aligned DKIM signature passes and SPF could not be told: nobody can say
+    more. ``arc`` is None until ARC is evaluated.
     """
 
     spf: SpfResult
-    dkim: tuple[DkimResult, ...]
+    dkim: tuple[SignatureVerdict, ...]
     dmarc: DmarcResult
-    iprev: IprevResult = field(default=not_asked("no --client-ip was given"))
-    helo: SpfResult = field(default=not_asked("no --client-ip was given"))
-    arc: Any = None
+    helo: SpfResult = field(default=not_asked("no client address was given"))
+    iprev: Iprev = field(default=not_asked("no client address was given"))
+    dkim_result: DkimWord = DkimWord.NONE
+    unchecked_signatures: int = 0
+    unreadable: str | None = None  # why DKIM could not read the header at all
+    mutations: tuple[str | None, ...] = ()  # for each signature: what was done to the body after signing
+    arc: None = None
+
+    @property
+    def passes_dmarc(self) -> bool:
+        """True if DMARC passes; False if it does not or nobody can tell."""
+        told = self.raw("dmarc")
+        return not isinstance(told, Missing) and told.result == "pass"
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's shape: spf, dkim, dmarc, arc; iprev and helo beside them."""
+        return {
+            "spf": self.raw("spf"),
+            "dkim": self.dkim,
+            "dmarc": self.raw("dmarc"),
+            "arc": self.arc,
+            "iprev": self.raw("iprev"),
+            "helo": self.raw("helo"),
+        }

@@ -1,0 +1,212 @@
+"""The verify engine: one message and what is known of its session in, authentication and findings out.
+
+SPF, reverse names and DKIM keys are asked for side by side; DMARC joins what passed. Decisions taken here:
+
+* Without a client address SPF is *not asked*. DMARC then passes by an aligned DKIM signature or is left open: nobody
+  could say that it fails.
+* Without a given ``mail_from`` the message's Return-Path is taken (a delivering server wrote it, RFC 5321 §4.4), and
+  without that the address in From, as most applications send; the report says which.
+* A message without any signature has no entry in ``authentication.dkim`` (RFC 8601 would say ``dkim=none``).
+* SPF of the HELO name is a result of its own and never reaches DMARC, unless the reverse-path is null and
+  postmaster@HELO is the MAIL FROM identity (RFC 7208 §2.4, RFC 9989 §4.4.2).
+
+What this file will not do: know a protocol; every law is a flow of its own room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from deliverkit.facts.base import missing, not_asked
+from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
+from deliverkit.facts.message.mutations import name_mutation
+from deliverkit.flow import Flow, ask, together
+from deliverkit.names import BadName, to_ascii
+from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
+from deliverkit.protocols.dkim.verify import read_message as read_signatures
+from deliverkit.protocols.dmarc.align import DmarcResult, evaluate, spf_identifier
+from deliverkit.protocols.iprev import iprev
+from deliverkit.protocols.spf.evaluate import check_host
+from deliverkit.protocols.spf.record import Result as Spf
+from deliverkit.report.model import Report, Subject
+from deliverkit.rules.registry import all_rules, judge
+from deliverkit.world import World
+
+T = TypeVar("T")
+LARGE = 128 * 1024  # octets from which on work is done in a thread, off the event loop
+NO_CLIENT = "no client address was given (--client-ip)"
+MOST_OCTETS = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Verification(Report):
+    """The report on one message, with its authentication results at hand."""
+
+    message: MessageFacts = field(kw_only=True)
+
+    @property
+    def authentication(self) -> AuthenticationFacts:
+        """SPF, DKIM, DMARC, iprev in RFC 8601's words."""
+        return self.message.authentication
+
+
+async def verify(
+    raw: bytes,
+    *,
+    world: World,
+    client_ip: str | None = None,
+    helo: str | None = None,
+    mail_from: str | None = None,
+    profile: str | None = None,
+    name: str = "message",
+    progress: Callable[[str], None] | None = None,
+) -> Verification:
+    """Verify one message. ``raw`` are its octets, untouched; ``mail_from`` is "" or "<>" for the null reverse-path.
+
+    Raises ValueError if ``client_ip`` is no IP address or the message is larger than 64 MB.
+    """
+    if len(raw) > MOST_OCTETS:
+        raise ValueError(f"{name}: {len(raw):,} octets; {MOST_OCTETS:,} is the most that is verified")
+    started, began, say = world.now(), time.monotonic(), progress or (lambda _: None)
+    say(f"{name}: reading {len(raw):,} octets")
+    read = partial(read_message, raw, name=name, now=started, client_ip=_address(client_ip), helo=helo, profile=profile)
+    message = _with_mail_from(await _work(read, len(raw)), mail_from)
+    say(f"{name}: SPF, DKIM, DMARC")
+    message = message.with_authentication(await _authenticate(message, world.with_budget()))
+    judgement = await _work(lambda: judge(message, all_rules()), len(raw))
+    remark = "stored with local line ends; verified with CRLF, as it travels" if message.converted else None
+    return Verification(
+        subject=Subject("message", name, remark),
+        vantage=world.vantage,
+        started=started,
+        elapsed_s=round(time.monotonic() - began, 3),
+        findings=tuple(sorted(judgement.findings, key=lambda found: found.severity.rank)),
+        inconclusive=judgement.inconclusive,
+        not_asked=judgement.not_asked,
+        passed=judgement.passed,
+        not_applicable=judgement.not_applicable,
+        facts={"authentication": message.authentication, "message": message},
+        message=message,
+    )
+
+
+async def _work(task: Callable[[], T], octets: int) -> T:
+    """Do work in place for a small message, in a thread for a large one."""
+    return await asyncio.to_thread(task) if octets > LARGE else task()
+
+
+def _address(client_ip: str | None) -> str | None:
+    """The client's address in canonical form. Raises ValueError."""
+    import ipaddress
+
+    return None if client_ip is None else str(ipaddress.ip_address(client_ip.strip().strip("[]")))
+
+
+def _with_mail_from(message: MessageFacts, given: str | None) -> MessageFacts:
+    """The reverse-path: given, or taken from Return-Path, or from From."""
+    if given is not None:
+        return message.told(mail_from=given.strip().removeprefix("<").removesuffix(">"), mail_from_source="given")
+    path = message.header.value("return-path")
+    if path is not None and path.startswith("<") and path.endswith(">"):
+        return message.told(mail_from=path[1:-1].strip(), mail_from_source="Return-Path")
+    author = next((mailbox.address for mailbox in message.authors if mailbox.domain), None)
+    return message.told(mail_from=author, mail_from_source="From") if author else message
+
+
+async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFacts:
+    """Ask for everything side by side, do the arithmetic, then join it in DMARC."""
+    octets = message.octets
+    signed = await _work(partial(read_signatures, octets), len(octets))
+    spf, helo, reverse, answers = await asyncio.gather(
+        world.run(_spf(message, message.now)),
+        world.run(_spf_of_helo(message, message.now)),
+        world.run(_reverse(message)),
+        world.run(together(*(ask(name, "TXT") for name in signed.key_names))),
+    )
+    told = dict(zip(signed.key_names, answers, strict=True))
+    dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
+    dmarc = await world.run(_dmarc(message, spf, dkim))
+    mutations = await _work(partial(_mutations, signed, dkim), len(octets))
+    return AuthenticationFacts(
+        spf=spf,
+        dkim=dkim.signatures,
+        dmarc=dmarc,
+        helo=helo,
+        iprev=reverse,
+        dkim_result=dkim.result,
+        unchecked_signatures=dkim.unchecked,
+        unreadable=dkim.unreadable,
+        mutations=mutations,
+    )
+
+
+def _mutations(signed: SignedMessage, dkim: DkimVerdict) -> tuple[str | None, ...]:
+    """What was done to the body, for each signature whose body hash fails."""
+    body = bytes(signed.body)
+    return tuple(
+        name_mutation(body, verdict.signature) if verdict.kind is Kind.BODY_HASH else None
+        for verdict in dkim.signatures
+    )
+
+
+def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:
+    """SPF of the MAIL FROM identity (RFC 7208 §2.4), or the reason why it was not asked."""
+    if message.client_ip is None:
+        return not_asked(NO_CLIENT)
+    if message.mail_from is None:
+        return not_asked("no reverse-path is known (--mail-from), and From holds no address")
+    helo = message.helo or ""
+    domain = spf_identifier(message.mail_from, helo)
+    if domain is None:
+        return not_asked("the reverse-path is null, and no HELO name was given (--helo)")
+    sender = message.mail_from or f"postmaster@{domain}"
+    check = yield from check_host(message.client_ip, domain, sender, helo or domain, now=now)
+    return SpfResult("mailfrom", check)
+
+
+def _spf_of_helo(message: MessageFacts, now: datetime) -> Flow[Any]:
+    """SPF of the HELO identity (RFC 7208 §2.3), where it is a name and not the MAIL FROM identity already."""
+    if message.client_ip is None:
+        return not_asked(NO_CLIENT)
+    if not message.helo:
+        return not_asked("no HELO name was given (--helo)")
+    if not message.mail_from:
+        return not_asked("the HELO name stands for the null reverse-path")
+    try:
+        name = to_ascii(message.helo)
+    except BadName:
+        return not_asked(f"{message.helo} is no host name")
+    if "." not in name:
+        return not_asked(f"{name} is no full host name")
+    check = yield from check_host(message.client_ip, name, f"postmaster@{name}", name, now=now)
+    return SpfResult("helo", check)
+
+
+def _reverse(message: MessageFacts) -> Flow[Any]:
+    if message.client_ip is None:
+        return not_asked(NO_CLIENT)
+    return (yield from iprev(message.client_ip))
+
+
+def _dmarc(message: MessageFacts, spf: Any, dkim: DkimVerdict) -> Flow[Any]:
+    """DMARC of the Author Domain from the identifiers that passed, and those that could not be told."""
+    if message.header_from is None:
+        return DmarcResult("permerror", "", None, None, "there is no single Author Domain in From")
+    told = spf if isinstance(spf, SpfResult) else None
+    outcome = yield from evaluate(
+        message.header_from,
+        dkim.authenticated_domains,
+        told.domain if told and told.result is Spf.PASS else None,
+        dkim_domains_unknown=[v.domain for v in dkim.signatures if v.kind is Kind.DNS],
+        spf_domain_unknown=told.domain if told and told.result is Spf.TEMPERROR else None,
+    )
+    if told is None and outcome.result == "fail":
+        why = f"no aligned DKIM signature passes, and SPF is unknown: {spf.reason}"
+        return missing(f"DMARC of {message.header_from}: {why}")
+    return outcome

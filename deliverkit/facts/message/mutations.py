@@ -1,0 +1,110 @@
+"""What was done to a body after it was signed: known changes are undone one by one until the signed hash comes out.
+
+Tried only where the body hash fails (RFC 6376 §6.1.3). A match is proof: nobody finds a SHA-256 by chance. What this
+file will not do: repair the message for anybody else, or try changes without end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+
+from deliverkit.protocols.dkim.canonical import relaxed_body, simple_body
+from deliverkit.protocols.dkim.signature import Signature
+
+LARGEST = 4 << 20  # octets of body that are tried
+_FOOTERS = 40  # places where an added footer may begin
+
+
+def name_mutation(body: bytes, signature: Signature) -> str | None:
+    """Say what changed the body since it was signed; None if none of the known changes did."""
+    if not signature.body_hash or len(body) > LARGEST:
+        return None
+    canonical = relaxed_body if signature.body_canonicalization == "relaxed" else simple_body
+
+    def hashed(changed: bytes) -> bool:
+        whole = canonical(changed)
+        return hashlib.sha256(whole[: signature.body_length]).digest() == signature.body_hash
+
+    for said, undo in _UNDOING:
+        undone = undo(body)
+        if undone is not None and undone != body and hashed(undone):
+            return said
+    if canonical is simple_body and _relaxed_matches(body, signature):
+        return "blanks or empty lines were changed on the way: relaxed body canonicalization would have survived it"
+    for shorter in _without_footer(body):
+        if hashed(shorter):
+            added = len(body) - len(shorter)
+            return f"{added} octets were added at the end after signing: a footer or a disclaimer"
+    return None
+
+
+def _relaxed_matches(body: bytes, signature: Signature) -> bool:
+    return any(
+        hashlib.sha256(simple_body(variant)).digest() == signature.body_hash
+        for variant in (relaxed_body(body), re.sub(rb"[ \t]+(?=\r\n)", b"", body), body.replace(b"\t", b" "))
+    )
+
+
+def _unquoted_from(body: bytes) -> bytes:
+    return re.sub(rb"(?m)^>(?=>*From )", b"", body)
+
+
+def _unwrapped(width: int) -> Callable[[bytes], bytes]:
+    """Joins lines that were broken at ``width`` octets, with or without a blank put in front of the rest."""
+
+    def undo(body: bytes) -> bytes:
+        pattern = rb"([^\r\n]{%d})\r\n[ \t]?(?=[^\r\n])" % width
+        return re.sub(pattern, rb"\1", body)
+
+    return undo
+
+
+def _restuffed(body: bytes) -> bytes:
+    return re.sub(rb"(?m)^\.", b"..", body)
+
+
+def _unstuffed(body: bytes) -> bytes:
+    return re.sub(rb"(?m)^\.\.", b".", body)
+
+
+def _hexed_again(body: bytes) -> bytes:
+    """Quoted-printable with its hexadecimal digits in lower case, as some programs write it."""
+    return re.sub(rb"=[0-9A-F]{2}", lambda match: match[0].lower(), body)
+
+
+def _as_lf(body: bytes) -> bytes:
+    return body.replace(b"\r\n", b"\n")
+
+
+def _from_latin1(body: bytes) -> bytes | None:
+    """Text that was made UTF-8 from ISO-8859-1 on the way."""
+    try:
+        return body.decode("utf-8").encode("latin-1") if not body.isascii() else None
+    except UnicodeError:
+        return None
+
+
+_UNDOING: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
+    ("it was signed with LF line ends: sign after the line ends are CRLF", _as_lf),
+    ("a > was put before lines that begin with From (mbox storage)", _unquoted_from),
+    ("dots at the beginning of lines are still doubled: transparency was not undone (RFC 5321 §4.5.2)", _unstuffed),
+    ("dots at the beginning of lines were lost: the sender signed after doubling them", _restuffed),
+    ("lines over 998 octets were broken by a server after signing", _unwrapped(998)),
+    ("lines over 990 octets were broken by a server after signing", _unwrapped(990)),
+    ("an empty line was added before the body", lambda body: body.removeprefix(b"\r\n")),
+    ("an empty line before the body was lost", lambda body: b"\r\n" + body),
+    ("quoted-printable was written anew with other digits on the way", _hexed_again),
+    ("text was converted from ISO-8859-1 to UTF-8 on the way", _from_latin1),
+)
+
+
+def _without_footer(body: bytes) -> Iterator[bytes]:
+    """The body cut at the ends of its last lines, the shortest footer first."""
+    end = len(body)
+    for _ in range(_FOOTERS):
+        end = body.rfind(b"\r\n", 0, end)
+        if end <= 0:
+            return
+        yield body[:end] + b"\r\n"

@@ -1,0 +1,250 @@
+"""Rules about DKIM signatures: why one fails, and what one that passes leaves open.
+
+A signature that fails counts as none (RFC 6376 §6.1), so these are warnings: whether the message suffers is for DMARC
+to say. One finding a signature and cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deliverkit.facts.base import NotApplicable, Unobserved
+from deliverkit.facts.message import MessageFacts
+from deliverkit.findings import Evidence, Severity, evidence_of, finding
+from deliverkit.protocols.dkim.key import RECOMMENDED
+from deliverkit.protocols.dkim.verify import MOST_SIGNATURES, Kind, Result, SignatureVerdict
+from deliverkit.rules.message.places import at_field
+from deliverkit.rules.registry import Findings, rule
+
+
+def _signatures(facts: MessageFacts) -> tuple[SignatureVerdict, ...]:
+    """The verdicts; a message without signatures has its own rule."""
+    verdicts = facts.authentication.dkim
+    if not verdicts:
+        raise NotApplicable
+    return verdicts
+
+
+def _failed(facts: MessageFacts, *kinds: Kind) -> Findings:
+    """A finding for each signature that failed in one of these ways."""
+    verdicts = _signatures(facts)
+    unanswered = [v for v in verdicts if v.kind is Kind.DNS]
+    found = [(number, v) for number, v in enumerate(verdicts) if v.kind in kinds]
+    if unanswered and not found:
+        raise Unobserved(unanswered[0].detail)
+    for number, verdict in found:
+        yield finding(_detail(facts, number, verdict), at=_evidence(facts, number, verdict))
+
+
+def _detail(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> str:
+    mutations = facts.authentication.mutations
+    how = mutations[number] if number < len(mutations) else None
+    return f"{_name(verdict)}: {verdict.detail}" + (f"; {how}" if how else "")
+
+
+def _name(verdict: SignatureVerdict) -> str:
+    return f"d={verdict.domain or '?'} s={verdict.selector or '?'}"
+
+
+def _evidence(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> tuple[Evidence, ...]:
+    """The signature field, and the key where the key is at fault."""
+    fields = facts.header.all("dkim-signature")
+    here = (at_field(facts, fields[number]),) if number < len(fields) else ()
+    fault_of_key = verdict.kind in (Kind.KEY_ABSENT, Kind.REVOKED, Kind.TOO_SHORT, Kind.KEY_UNUSABLE, None)
+    return (*here, *(evidence_of(verdict.answer) if verdict.answer and fault_of_key else ()))
+
+
+def _passing(facts: MessageFacts) -> Iterator[tuple[int, SignatureVerdict]]:
+    return ((number, v) for number, v in enumerate(_signatures(facts)) if v.result is Result.PASS)
+
+
+@rule("MSG010", Severity.WARNING, "RFC 6376 §5, RFC 8601 §2.7.1")
+def not_signed(facts: MessageFacts) -> Findings:
+    """The message carries no DKIM signature.
+
+    Why: Gmail, Yahoo and Microsoft demand DKIM of bulk senders, and without it DMARC hangs on SPF alone, which
+    forwarding breaks.
+    Fix: have the sending server or the application sign with a key of the domain in From (`deliverkit send
+    --dkim-key` shows what that looks like).
+    """
+    if not facts.authentication.dkim and not facts.authentication.unreadable:
+        yield finding("no DKIM-Signature field")
+
+
+@rule("MSG011", Severity.WARNING, "RFC 6376 §6.1.3")
+def body_was_changed(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: the body is not the one that was signed.
+
+    Why: something changed the body after signing: a footer, a virus scanner, a relay that re-encodes or breaks long
+    lines, or a program that signs before it has CRLF line ends. The signature counts for nothing.
+    Fix: sign last, after everything that touches the message; send lines of at most 998 octets, 7bit,
+    quoted-printable or base64, so that no relay has a reason to change them; sign with relaxed body canonicalization.
+    """
+    yield from _failed(facts, Kind.BODY_HASH)
+
+
+@rule("MSG012", Severity.WARNING, "RFC 6376 §6.1.3")
+def header_was_changed(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: the header is not the one that was signed, or another key signed.
+
+    Why: a signed field was rewritten, refolded or added after signing, or the published key does not belong to the
+    private key that signed. The signature counts for nothing.
+    Fix: compare private and published key (`deliverkit audit DOMAIN --dkim-key SELECTOR=FILE`); if they match, sign
+    after the last program that touches the header, with relaxed header canonicalization.
+    """
+    yield from _failed(facts, Kind.SIGNATURE)
+
+
+@rule("MSG013", Severity.WARNING, "RFC 6376 §6.1.2")
+def key_is_absent(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: no key is published at its selector.
+
+    Why: without the public key nobody can check the signature; a key that was never published, removed too early, or
+    put at the wrong name does this.
+    Fix: publish the TXT record at `<selector>._domainkey.<domain>`, and keep old keys for a week after a rotation.
+    """
+    yield from _failed(facts, Kind.KEY_ABSENT)
+
+
+@rule("MSG014", Severity.WARNING, "RFC 6376 §3.6.1")
+def key_is_revoked(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: its key was revoked.
+
+    Why: an empty `p=` says that the key must not be used any more, but something still signs with it.
+    Fix: sign with the current key and selector.
+    """
+    yield from _failed(facts, Kind.REVOKED)
+
+
+@rule("MSG015", Severity.WARNING, "RFC 8301 §3.2")
+def key_is_too_short(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: its RSA key is shorter than 1024 bits.
+
+    Why: such keys can be broken, and receivers must not accept them.
+    Fix: make a key of 2048 bits, publish it at a new selector, and sign with it.
+    """
+    yield from _failed(facts, Kind.TOO_SHORT)
+
+
+@rule("MSG016", Severity.WARNING, "RFC 6376 §6.1.2")
+def key_is_unusable(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: the key record cannot be used for it.
+
+    Why: the record is malformed, of another type than the signature, not for mail, or does not admit this identity.
+    Fix: publish the public half of the signing key as `v=DKIM1; k=rsa; p=…`; `deliverkit audit DOMAIN --selector S`
+    names the fault and its place.
+    """
+    yield from _failed(facts, Kind.KEY_UNUSABLE, Kind.IDENTITY_REFUSED)
+
+
+@rule("MSG017", Severity.WARNING, "RFC 8301 §3.1")
+def algorithm_is_refused(facts: MessageFacts) -> Findings:
+    """A DKIM signature fails: receivers must not accept its algorithm.
+
+    Why: rsa-sha1 is forbidden, and algorithms nobody knows cannot be checked.
+    Fix: sign with rsa-sha256, and with ed25519-sha256 beside it if you like.
+    """
+    yield from _failed(facts, Kind.ALGORITHM_REFUSED)
+
+
+@rule("MSG018", Severity.WARNING, "RFC 6376 §3.5")
+def signature_out_of_time(facts: MessageFacts) -> Findings:
+    """A DKIM signature is good, but not at this time.
+
+    Why: receivers refuse a signature whose `x=` has passed or whose `t=` lies in the future.
+    Fix: set the clock of the signing machine; give `x=` at least the days a queue may need (a week), or leave it out.
+    For a stored message name the time of its arrival: `--now`.
+    """
+    yield from _failed(facts, Kind.EXPIRED, Kind.FUTURE)
+
+
+@rule("MSG019", Severity.WARNING, "RFC 6376 §6.1.1")
+def signature_is_malformed(facts: MessageFacts) -> Findings:
+    """A DKIM-Signature field cannot be read.
+
+    Why: a required tag is missing, repeated or malformed, so receivers ignore the signature.
+    Fix: let a DKIM library write the field, and let nothing rewrite or cut it on the way.
+    """
+    yield from _failed(facts, Kind.MALFORMED)
+
+
+@rule("MSG020", Severity.WARNING, "RFC 6376 §3.6.1")
+def key_is_in_testing(facts: MessageFacts) -> Findings:
+    """A DKIM signature passes with a key in test mode.
+
+    Why: `t=y` asks receivers to treat the message like an unsigned one, so the signature earns nothing.
+    Fix: remove the flag `y` from `t=` in the key record when the tests are done.
+    """
+    for number, verdict in _passing(facts):
+        if verdict.testing:
+            yield finding(f"{_name(verdict)}: t=y", at=_evidence(facts, number, verdict))
+
+
+@rule("MSG021", Severity.WARNING, "RFC 6376 §8.2")
+def body_length_is_limited(facts: MessageFacts) -> Findings:
+    """A DKIM signature covers only the beginning of the body.
+
+    Why: with `l=` anybody can add text, links or a whole new HTML body below, and the signature still passes; some
+    receivers therefore ignore such signatures.
+    Fix: sign without `l=`.
+    """
+    for number, verdict in enumerate(_signatures(facts)):
+        if verdict.signature.body_length is not None and verdict.kind is not Kind.MALFORMED:
+            octets = verdict.coverage.unsigned_octets
+            beyond = f"{octets} octets of this body are not covered" if octets else "all of this body is covered"
+            detail = f"{_name(verdict)}: l={verdict.signature.body_length}, {beyond}"
+            yield finding(detail, at=_evidence(facts, number, verdict)[:1])
+
+
+@rule("MSG022", Severity.NOTE, "RFC 8301 §3.2")
+def key_is_weak(facts: MessageFacts) -> Findings:
+    """A DKIM signature is made with an RSA key of less than 2048 bits.
+
+    Why: 1024 bits are still accepted, but no longer beyond the reach of the well equipped.
+    Fix: make a key of 2048 bits and publish it at a new selector; sign with it once the record is out.
+    """
+    for number, verdict in _passing(facts):
+        if verdict.key and verdict.key.material == "rsa" and (verdict.key_bits or RECOMMENDED) < RECOMMENDED:
+            yield finding(f"{_name(verdict)}: {verdict.key_bits} bits", at=_evidence(facts, number, verdict)[:1])
+
+
+@rule("MSG023", Severity.NOTE, "RFC 6376 §5.4.1")
+def fields_not_signed(facts: MessageFacts) -> Findings:
+    """Important header fields are not signed.
+
+    Why: what is not in `h=` can be changed or added on the way while the signature passes.
+    Fix: name these fields in the signer's list of signed headers, each once more than it occurs.
+    """
+    verdicts = [verdict for _, verdict in _passing(facts)]
+    if verdicts:  # what one signature leaves out another may cover
+        open_to_all = [n for n in verdicts[0].coverage.unsigned if all(n in v.coverage.unsigned for v in verdicts)]
+        listed = [name for name in open_to_all if not name.startswith("list-unsubscribe")]  # RFC 8058 has its own rule
+        if listed:
+            yield finding(f"{_name(verdicts[0])}: {', '.join(listed)}", at=_evidence(facts, 0, verdicts[0])[:1])
+
+
+@rule("MSG024", Severity.WARNING, "RFC 6376 §3.6.2.2")
+def several_keys(facts: MessageFacts) -> Findings:
+    """Several TXT records stand at a signature's selector.
+
+    Why: the result is undefined: receivers take the first, the last, or none, so the signature passes here and fails
+    there.
+    Fix: leave exactly one TXT record at the selector.
+    """
+    for number, verdict in enumerate(_signatures(facts)):
+        if verdict.key_records > 1:
+            detail = f"{_name(verdict)}: {verdict.key_records} records at {verdict.signature.key_name}"
+            fields = _evidence(facts, number, verdict)[:1]
+            yield finding(detail, at=(*fields, *(evidence_of(verdict.answer) if verdict.answer else ())))
+
+
+@rule("MSG029", Severity.NOTE, "RFC 6376 §6.1")
+def too_many_signatures(facts: MessageFacts) -> Findings:
+    """The message carries more DKIM signatures than verifiers look at.
+
+    Why: receivers stop after a few, so the one that counts may never be checked.
+    Fix: sign once per domain and algorithm.
+    """
+    more = facts.authentication.unchecked_signatures
+    if more:
+        yield finding(f"{more + MOST_SIGNATURES} signatures; {MOST_SIGNATURES} were checked")
