@@ -81,7 +81,7 @@ class SelectorFacts(Facts):
             "name": self.name,
             "status": self.answer.status,
             "aliases": self.answer.aliases,
-            "wildcard": self.wildcard,
+            "wildcard": self.raw("wildcard"),
             "keys": [record for _, record in self.records] if self.answer.known else None,
             "misplaced": [{"name": wrong.name, "mistake": wrong.mistake} for wrong in self.misplaced],
             "key_file": file
@@ -214,14 +214,15 @@ def _given(
 ) -> Flow[SelectorFacts]:
     """A selector the user named. When it has no key, the key is looked for where editors lose it."""
     records = () if problem else _records(answer)
+    unknown: Any = None if problem or answer.known else missing(answer.why())
     absent = problem is None and answer.known and not records
     return SelectorFacts(
         selector=selector,
         source=GIVEN,
         name=_key_name(selector, domain),
         answer=answer,
-        records=records if problem or answer.known else missing(answer.why()),
-        wildcard=bool(records) and _same(answer, guard),
+        records=unknown or records,
+        wildcard=unknown or (bool(records) and _same(answer, guard)),
         misplaced=(yield from _elsewhere(selector, domain)) if absent else (),
         key_file=None if file is None else _key_file(file),
         problem=problem,
