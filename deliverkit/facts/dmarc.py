@@ -74,7 +74,9 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
     answer = discovery.steps[0].answer
     if not answer.known:
         unknown = missing(answer.why())
-        return DmarcFacts(domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown, mx=unknown)
+        return DmarcFacts(
+            domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown, alias=unknown, mx=unknown
+        )
     trouble: Any = missing(discovery.trouble) if discovery.trouble else None
     unknown_above: Any = missing(discovery.walk.unknown[0].answer.why()) if discovery.walk.unknown else None
     texts = answer.texts if answer.status is Status.OK else ()
