@@ -85,9 +85,17 @@ class MxFacts(Facts):
         return self.answer.status.value != "nxdomain"
 
     @property
+    def spf_texts(self) -> tuple[str, ...]:
+        """The domain's TXT records, asked when ``null``. Raises Unobserved when nobody could tell."""
+        if self.spf is None:
+            return ()
+        _told(self.spf)
+        return self.spf.texts
+
+    @property
     def receives(self) -> bool:
-        """True if the domain has MX records other than a null MX: it is meant to receive."""
-        return bool(self.answer.records) and not self.null
+        """True if the domain has MX records other than a null MX: it is meant to receive. Raises Unobserved."""
+        return bool(_told(self.answer)) and not self.null
 
 
 def observe_mx(domain: str) -> Flow[MxFacts]:
