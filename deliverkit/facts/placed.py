@@ -58,8 +58,3 @@ def look_elsewhere(
         for index, text in enumerate(answer.texts)
         if meant(text)
     )
-
-
-def presented(answer: Answer) -> str:
-    """How the name was answered, for a reader: the alias that was followed, if any."""
-    return f"{answer.question.name} (an alias of {answer.aliases[-1]})" if answer.aliases else answer.question.name
