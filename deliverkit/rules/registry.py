@@ -48,7 +48,7 @@ class Rule:
 
 
 _RULES: dict[str, Rule] = {}
-_loaded = False
+_loaded: set[str] = set()
 
 
 def rule(id_: str, severity: Severity, reference: str) -> Callable[[F], F]:
@@ -76,20 +76,40 @@ def _sections(text: str, id_: str) -> tuple[str, str, str]:
     return title, why, fix
 
 
-def all_rules() -> tuple[Rule, ...]:
-    """Every rule, ordered by family and id. Imports the rule families on first use."""
-    global _loaded
-    if not _loaded:
-        import deliverkit.rules as package
+def families() -> tuple[str, ...]:
+    """The names of the rule families, read from the files that hold them; nothing is imported."""
+    import deliverkit.rules as package
 
-        for module in pkgutil.walk_packages(package.__path__, "deliverkit.rules."):
-            importlib.import_module(module.name)
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "registry"))
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, ordered by family and id. Imports all rule families on first use."""
+    return rules_of(*families())
+
+
+def rules_of(*wanted: str) -> tuple[Rule, ...]:
+    """The rules of these families, and those of third parties; only what is wanted is imported."""
+    for family in wanted:
+        _load(family)
+    if "third parties" not in _loaded:
+        _loaded.add("third parties")
         from importlib.metadata import entry_points
 
         for entry in entry_points(group="deliverkit.rules"):
             entry.load()
-        _loaded = True
-    return tuple(sorted(_RULES.values(), key=lambda r: (r.family, r.id)))
+    own = set(families())
+    chosen = (r for r in _RULES.values() if r.family in wanted or r.family not in own)
+    return tuple(sorted(chosen, key=lambda r: (r.family, r.id)))
+
+
+def _load(family: str) -> None:
+    if family in _loaded or family not in families():
+        return
+    _loaded.add(family)
+    module = importlib.import_module(f"deliverkit.rules.{family}")
+    for inner in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{module.__name__}."):
+        importlib.import_module(inner.name)
 
 
 def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | None = None) -> Judgement:
