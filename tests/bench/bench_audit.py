@@ -1,0 +1,177 @@
+"""One audit, cold and over a slow resolver. ``python -m tests.bench.bench_audit``.
+
+1. A cold process auditing zone files against checkdmarc auditing the same zones, served by Knot on loopback (checkdmarc asks
+   port 53 only, so this part needs root, knotd, and checkdmarc in the path or in CHECKDMARC). Bar: at most 0.5 of its wall time.
+2. A full audit over a resolver that answers after 20 ms, against its longest dependent chain of queries: the chain is counted by
+   running every protocol's flow alone, where each level of side-by-side flows costs its longest one. Bar: chain + 30 %.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deliverkit.engine.audit import AuditOptions, audit
+from deliverkit.facts.bimi import observe_bimi
+from deliverkit.facts.dkim import observe_dkim
+from deliverkit.facts.dmarc import observe_dmarc
+from deliverkit.facts.mtasts import observe_mtasts
+from deliverkit.facts.mx import observe_mx
+from deliverkit.facts.ptr import observe_ptr
+from deliverkit.facts.spf import observe_spf
+from deliverkit.facts.tlsrpt import observe_tlsrpt
+from deliverkit.flow import Answer, Flow, Question, Together
+from deliverkit.world import World
+from deliverkit.world.zone import Zone
+from tests.bench.measure import interleave_commands, ratio, write
+from tests.loopback.nameservers import Slow
+from tests.peers.knot import Knot
+from tests.peers.programs import find
+
+DELAY_S = 0.020
+ZONE = """\
+$ORIGIN example.
+$TTL 300
+@ SOA ns.example. hostmaster.example. 1 7200 3600 1209600 300
+@ NS ns.example.
+ns A 127.0.0.53
+mail MX 10 mx1.mail.example.
+mail MX 20 mx2.mail.example.
+mail A 192.0.2.10
+mail NS ns.example.
+mail TXT "v=spf1 mx include:_spf.esp.example include:_spf.crm.example ip4:192.0.2.0/28 -all"
+mx1.mail A 192.0.2.25
+mx2.mail A 192.0.2.26
+mx2.mail AAAA 2001:db8::26
+_dmarc.mail TXT "v=DMARC1; p=reject; rua=mailto:dmarc@mail.example"
+s1._domainkey.mail TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+_smtp._tls.mail TXT "v=TLSRPTv1; rua=mailto:tls@mail.example"
+_spf.esp TXT "v=spf1 include:_spf1.esp.example include:_spf2.esp.example ~all"
+_spf1.esp TXT "v=spf1 ip4:198.51.100.0/26 include:_spf3.esp.example ~all"
+_spf2.esp TXT "v=spf1 ip4:198.51.100.64/26 ~all"
+_spf3.esp TXT "v=spf1 a:out.esp.example ~all"
+out.esp A 198.51.100.200
+_spf.crm TXT "v=spf1 ip4:203.0.113.0/25 ~all"
+"""
+REVERSE = """\
+$ORIGIN 2.0.192.in-addr.arpa.
+$TTL 300
+@ SOA ns.example. hostmaster.example. 1 7200 3600 1209600 300
+@ NS ns.example.
+25 PTR mx1.mail.example.
+26 PTR mx2.mail.example.
+"""
+
+
+def cold(rounds: int = 9) -> tuple[list[tuple[str, ...]], str | None]:
+    """Whole processes: ours on zone files, checkdmarc on the same zones served."""
+    peer = os.environ.get("CHECKDMARC") or shutil.which("checkdmarc")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "example.zone").write_text(ZONE)
+        (folder / "reverse.zone").write_text(REVERSE)
+        ours = [
+            sys.executable,
+            "-m",
+            "deliverkit",
+            "audit",
+            "mail.example",
+            "--no-probe",
+            "--offline",
+            "--fail-on",
+            "never",
+        ]
+        commands: dict[str, list[str]] = {
+            "deliverkit audit, zone files": [
+                *ours, "--zone", str(folder / "example.zone"), "--zone", str(folder / "reverse.zone"),
+            ]
+        }  # fmt: skip
+        lacking = None if peer else "checkdmarc is not installed"
+        if os.getuid():
+            lacking = "port 53 needs root"
+        if not find("knotd"):
+            lacking = "knotd is not installed"
+        knot = Knot(folder / "knot", {"example.": ZONE, "2.0.192.in-addr.arpa.": REVERSE}, "127.0.0.53", 53)
+        if lacking is None:
+            knot.start()
+            commands["checkdmarc, the same zones served"] = [str(peer), "mail.example", "-n", "127.0.0.53"]
+        try:
+            rows = interleave_commands(commands, rounds=rounds)
+        finally:
+            knot.stop()
+    last = list(commands)[-1]
+    return [
+        (name, f"{row.median() * 1000:.0f}", f"{row.median('cpu') * 1000:.0f}", f"{ratio(rows, name, last):.2f}")
+        for name, row in rows.items()
+    ], lacking
+
+
+def chain(flow: Flow[Any], hear: Callable[[Question], Answer]) -> tuple[Any, int]:
+    """A flow's result and its longest dependent chain of questions."""
+    length = 0
+    try:
+        asked = next(flow)
+        while True:
+            if isinstance(asked, Together):
+                ended = [chain(inner, hear) for inner in asked.flows]
+                length += max((steps for _, steps in ended), default=0)
+                asked = flow.send(tuple(result for result, _ in ended))
+            else:
+                length += 1
+                asked = flow.send(hear(asked))
+    except StopIteration as stop:
+        return stop.value, length
+
+
+async def slow(rounds: int = 7) -> tuple[float, int]:
+    """Median seconds of a full audit over the slow resolver, and the longest chain in questions."""
+    zones = [Zone.parse(ZONE, file="example.zone"), Zone.parse(REVERSE, file="reverse.zone")]
+    told = World.offline(closed=True).with_zone(*zones)
+    flows = [
+        observe_spf("mail.example"), observe_dkim("mail.example", selectors=("s1",)), observe_dmarc("mail.example"),
+        observe_mx("mail.example"), observe_ptr("mail.example"), observe_tlsrpt("mail.example"),
+        observe_mtasts("mail.example"), observe_bimi("mail.example"),
+    ]  # fmt: skip
+
+    def hear(question: Question) -> Answer:
+        try:
+            told.ask(question).send(None)
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
+        raise AssertionError("a closed world never waits")
+
+    longest = max(chain(flow, hear)[1] for flow in flows)
+    taken = []
+    with Slow(DELAY_S, zones) as server:
+        for _ in range(rounds):
+            async with World.live([server.address]) as world:
+                began = time.perf_counter()
+                await audit("mail.example", world=world, options=AuditOptions(selectors=("s1",), probe=False))
+                taken.append(time.perf_counter() - began)
+    return sorted(taken)[len(taken) // 2], longest
+
+
+def main() -> None:
+    """Measure and write reports/bench/audit.*"""
+    rows, lacking = cold()
+    seconds, longest = asyncio.run(slow())
+    notes = [
+        "Cold: 9 interleaved rounds of whole processes; wall ratio to the last row. Bar: at most 0.5.",
+        f"Over a resolver that answers after {DELAY_S * 1000:.0f} ms: a full audit takes {seconds * 1000:.0f} ms; its longest chain "
+        f"is {longest} questions = {longest * DELAY_S * 1000:.0f} ms: {seconds / (longest * DELAY_S):.2f} of the chain. Bar: 1.30.",
+    ]
+    if lacking:
+        notes.append(f"checkdmarc was not measured: {lacking}.")
+    write("audit", "One audit", ("command", "wall ms (median)", "CPU ms (median)", "wall ratio"), rows, notes)
+
+
+if __name__ == "__main__":
+    main()
