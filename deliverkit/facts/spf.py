@@ -290,16 +290,18 @@ _TERM_BEGINS = re.compile(
 def _joins(strings: tuple[bytes, ...]) -> Iterator[int]:
     """Where two strings of the record meet inside a term although each side is a term of its own (§3.3)."""
     text = b"".join(strings).decode("utf-8", "surrogateescape")
-    place = 0
+    place = joined = 0
     for string in strings[:-1]:
         place += len(string.decode("utf-8", "surrogateescape"))
-        right = _TERM_BEGINS.match(text, place)
-        left = text[text.rfind(" ", 0, place) + 1 : place]
-        if right and left and parse_record(f"v=spf1 {left}").fatal is None and _is_term(left):
+        left = text[max(text.rfind(" ", 0, place) + 1, joined) : place]
+        if _TERM_BEGINS.match(text, place) and _is_term(left):
             yield place
+            joined = place
 
 
 def _is_term(text: str) -> bool:
     """True for a directive, or a modifier that RFC 7208 defines."""
-    terms = parse_record(f"v=spf1 {text}").terms
-    return any(not isinstance(t, Modifier) or t.name in ("redirect", "exp") for t in terms)
+    record = parse_record(f"v=spf1 {text}")
+    return record.fatal is None and any(
+        not isinstance(t, Modifier) or t.name in ("redirect", "exp") for t in record.terms
+    )

@@ -1,23 +1,22 @@
 """SPF as indented trees of plain lines: what a record leads to, and the path that one evaluation took.
 
-Lines are cut to 58 columns so that they stand well in a terminal of 60, in Markdown and in HTML; nothing is lost in the
-cut, the records stand whole in the JSON. Control characters are escaped. What this file will not do: judge.
+A line that is too long is cut, never wrapped: the tree keeps its shape, and the records stand whole in the evidence and
+in the JSON. Control characters are escaped. What this file will not do: judge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from deliverkit.facts.base import Missing
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.spf import SpfFacts
 from deliverkit.protocols.spf.evaluate import MAX_LOOKUPS, CheckResult, Evaluation, Step
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
-from deliverkit.report.plain import plain
+from deliverkit.report.plain import fold, plain
 
-COLUMNS = 58
+MOST_COLUMNS = 118
 MOST_LINES = 200
 
 _STATES = {
@@ -32,22 +31,27 @@ _STATES = {
 }
 
 
-def spf_tree_lines(facts: SpfFacts) -> list[str]:
+def spf_tree_lines(facts: SpfFacts, width: int = 60) -> list[str]:
     """The record, what it costs at worst, and every name it leads to."""
+    return [_cut(line, width) for line in _tree_lines(facts)]
+
+
+def _tree_lines(facts: SpfFacts) -> Iterator[str]:
     tree = facts.raw("tree")
     if isinstance(tree, Missing):
-        return [_cut(plain(tree.reason))]
+        yield plain(tree.reason)
+        return
     if tree is None:
         texts = [facts.answer.texts[index] for index in facts.candidates]
-        return [
-            _cut(f"{plain(facts.domain)}: {len(texts) or 'no'} SPF records"),
-            *(_cut(f"  {plain(t)}") for t in texts),
-        ]
-    lines = [_cut(plain(facts.domain)), *_bounded(_node_lines(tree.root, "")), *_costs(tree)]
+        yield f"{plain(facts.domain)}: {len(texts) or 'no'} SPF records"
+        yield from (f"  {plain(text)}" for text in texts)
+        return
+    yield plain(facts.domain)
+    yield from _bounded(_node_lines(tree.root, ""))
+    yield from _costs(tree)
     checks = facts.raw("checks")
     if not isinstance(checks, Missing):
-        lines += [_cut(_verdict(check)) for check in checks]
-    return lines
+        yield from (_verdict(check) for check in checks)
 
 
 def _bounded(lines: Iterator[str]) -> Iterator[str]:
@@ -89,7 +93,7 @@ def _node_lines(node: Node, indent: str) -> Iterator[str]:
             continue
         for branch in group:
             end = last and branch is group[-1]
-            yield _cut(f"{lead if end or not last else indent + '├ '}{plain(branch.term.text)}{_remark(branch)}")
+            yield f"{lead if end or not last else indent + '├ '}{plain(branch.term.text)}{_remark(branch)}"
             if branch.node:
                 yield from _node_lines(branch.node, below)
 
@@ -101,7 +105,7 @@ def _run(branch: Branch) -> object:
 
 def _run_line(group: list[Branch], lead: str) -> Iterator[str]:
     name = group[0].term.name
-    yield _cut(f"{lead}{len(group)} × {name}: {plain(group[0].term.text.partition(':')[2])}, …")
+    yield f"{lead}{len(group)} × {name}: {plain(group[0].term.text.partition(':')[2])}, …"
 
 
 def _remark(branch: Branch) -> str:
@@ -123,23 +127,24 @@ def _remark(branch: Branch) -> str:
     return ""
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= COLUMNS else f"{line[: COLUMNS - 1]}…"
+def _cut(line: str, width: int) -> str:
+    columns = min(max(width - 2, 40), MOST_COLUMNS)  # reports indent by two
+    return line if len(line) <= columns else f"{line[: columns - 1]}…"
 
 
 # -- one evaluation ---------------------------------------------------------------------------------------
 
 
-def check_host_lines(facts: CheckHostFacts | CheckResult | Any) -> list[str]:
-    """The evaluation step by step; the path that decided is marked with an arrow."""
+def check_host_lines(facts: CheckHostFacts | CheckResult, width: int = 60) -> list[str]:
+    """The evaluation step by step; the path that decided is marked with arrows."""
     check = facts.check if isinstance(facts, CheckHostFacts) else facts
-    lines = [_cut(_verdict(check)), f"  {plain(check.trace.domain)}"]
-    lines += _bounded(_evaluation_lines(check.trace, "  ", decided=True))
-    if check.explanation:
-        lines.append(f"explanation: {plain(check.explanation, 400)}")
+    steps = _bounded(_evaluation_lines(check.trace, "  ", decided=True))
     strict = f" ({check.voids_strict} strictly)" if check.voids_strict != check.voids else ""
-    lines.append(f"cost: {check.lookups} of {MAX_LOOKUPS} lookups, {check.voids} void{strict}")
-    return lines
+    return [
+        *(_cut(line, width) for line in (_verdict(check), f"  {plain(check.trace.domain)}", *steps)),
+        *(fold(f"explanation: {plain(check.explanation, 400)}", width - 2, hanging="  ") if check.explanation else ()),
+        f"cost: {check.lookups} of {MAX_LOOKUPS} lookups, {check.voids} void{strict}",
+    ]
 
 
 def _verdict(check: CheckResult) -> str:
@@ -148,12 +153,12 @@ def _verdict(check: CheckResult) -> str:
 
 def _evaluation_lines(trace: Evaluation, indent: str, *, decided: bool) -> Iterator[str]:
     if not trace.steps:
-        yield _cut(f"{indent}  ({plain(trace.reason)})")
+        yield f"{indent}  ({plain(trace.reason)})"
         return
     for number, step in enumerate(trace.steps):
         deciding = decided and number == len(trace.steps) - 1 and step.outcome != "no match"
         mark = "→" if deciding else "·"
-        yield _cut(f"{indent}{mark} {plain(step.term)}  {_outcome(step)}")
+        yield f"{indent}{mark} {plain(step.term)}  {_outcome(step)}"
         if step.inner:
             yield from _evaluation_lines(step.inner, f"{indent}  ", decided=deciding)
     if trace.steps[-1].outcome == "no match":

@@ -74,8 +74,9 @@ class Branch:
         """Void lookups (§4.6.4) for clients of a family; see `evaluate` for what ``strict`` means."""
         if self.term.name in ("include", "redirect", "ptr") or not self.counts:
             return 0
-        if self.lookup is not None and not self.lookup.records:
-            return int(self.lookup.known)
+        asked = self.lookup or self.probe  # a dynamic exists finds nothing for a client it does not know
+        if asked is not None and not asked.records:
+            return int(asked.known)
         if self.term.name == "exists":
             return 0
         return sum(self._host_void(name, family, strict) for name in self._names())

@@ -9,7 +9,7 @@ from deliverkit.findings import Draft, Evidence, Severity, finding
 from deliverkit.names import within
 from deliverkit.protocols.spf.evaluate import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
 from deliverkit.protocols.spf.record import Directive, Record
-from deliverkit.protocols.spf.tree import MAX_STEPS, Branch, Node, State, Tree, WorstPath
+from deliverkit.protocols.spf.tree import FAMILIES, MAX_STEPS, Branch, Node, State, Tree, WorstPath
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import all_told, at, cost, grown, here, joined, one_record, own_terms, txt, where
 from deliverkit.rules.spf.repair import replaced, without
@@ -147,7 +147,7 @@ def _dead_ends(facts: DomainFacts, tree: Tree, kind: str) -> list[Draft]:
         inner = branch.node
         if inner is None or inner.state not in (State.NONE, State.NXDOMAIN) or branch.term.name != kind:
             continue
-        if inner.domain.lower() in told or (node is tree.root and joined(facts, branch.term)):
+        if inner.domain.lower() in told or (node is tree.root and joined(facts, branch.term.span)):
             continue
         told[inner.domain.lower()] = _dead_end(facts, tree, node, branch, inner)
     return list(told.values())
@@ -234,7 +234,7 @@ def too_many_void_lookups(facts: DomainFacts) -> Findings:
         return
     both = all(w.void_count > MAX_VOIDS for w in tree.worst)
     clients = "all clients" if both else f"IPv{worst.family} clients"
-    dead = [b.term.span for b in tree.root.branches if b.reachable and all(b.voids(f) for f in (4, 6))]
+    dead = [b.term.span for b in tree.root.branches if _empty(b)]
     yield finding(
         f"{worst.void_count} lookups find nothing for {clients}, {MAX_VOIDS} are allowed: "
         + ", ".join(f"{step.term} ({where(step.path)})" for step in worst.voids[:6]),
@@ -244,7 +244,7 @@ def too_many_void_lookups(facts: DomainFacts) -> Findings:
     )
 
 
-@rule("SPF019", Severity.WARNING, "RFC 7208 §4.6.4")
+@rule("SPF019", Severity.NOTE, "RFC 7208 §4.6.4")
 def void_lookups_for_one_family(facts: DomainFacts) -> Findings:
     """By the letter, more than two lookups find nothing for clients of one address family.
 
@@ -277,7 +277,7 @@ def void_lookup(facts: DomainFacts) -> Findings:
     tree = grown(facts)
     if any(worst.void_count > MAX_VOIDS for worst in tree.worst):
         raise NotApplicable  # another rule tells of it
-    empty = [(n, b) for n, b in own_terms(facts) if b.voids(4) and b.voids(6)]
+    empty = [(node, branch) for node, branch in own_terms(facts) if _empty(branch)]
     for node, branch in empty:
         what = "no MX record" if branch.term.name == "mx" and not branch.hosts else "no address"
         yield finding(
@@ -287,6 +287,11 @@ def void_lookup(facts: DomainFacts) -> Findings:
         )
     if not empty:
         all_told(tree)
+
+
+def _empty(branch: Branch) -> bool:
+    """True for a term that finds nothing, whoever the client is."""
+    return branch.reachable and branch.probe is None and all(branch.voids(family) for family in FAMILIES)
 
 
 @rule("SPF021", Severity.ERROR, "RFC 7208 §4.6.4")

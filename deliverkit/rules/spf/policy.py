@@ -198,10 +198,10 @@ def wide_range(facts: DomainFacts) -> Findings:
 
 
 def _ranges(facts: DomainFacts) -> Iterator[tuple[Node, Branch, int, int]]:
-    """Prefix length and bits of every range that the domain's own records pass."""
+    """Prefix length and bits of every range that the domain's own records pass, of those that can send mail."""
     for node, branch in own_terms(facts):
         term = branch.term
-        if not isinstance(term, Directive) or term.qualifier != "+":
+        if not isinstance(term, Directive) or term.qualifier != "+" or _unreachable(term):
             continue
         if term.name in ("ip4", "a", "mx"):
             yield node, branch, term.prefix4, 32
@@ -224,9 +224,7 @@ def range_nobody_sends_from(facts: DomainFacts) -> Findings:
     """
     for node, branch in own_terms(facts):
         term = branch.term
-        if not isinstance(term, Directive) or term.name not in ("ip4", "ip6"):
-            continue
-        word = _unreachable(term)
+        word = _unreachable(term) if isinstance(term, Directive) else None
         if word:
             yield finding(
                 f"{term.text} is {word}",
@@ -237,10 +235,12 @@ def range_nobody_sends_from(facts: DomainFacts) -> Findings:
 
 def _unreachable(term: Directive) -> str | None:
     """What kind of network nobody sends from it is, or None."""
+    if term.name not in ("ip4", "ip6"):
+        return None
     if term.name == "ip6" and term.prefix6 >= 96 and term.network >> 32 == 0xFFFF:
         return "an IPv4-mapped address, and clients of that kind are compared with ip4 terms only (RFC 7208 §5)"
     family, prefix, bits = (4, term.prefix4, 32) if term.name == "ip4" else (6, term.prefix6, 128)
-    if prefix < 8 or (family == 6 and prefix < 16):
+    if prefix < (8 if family == 4 else 7):
         return None
     first = term.network >> (bits - prefix) << (bits - prefix)
     last = first | ((1 << (bits - prefix)) - 1)

@@ -11,7 +11,7 @@ from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import SpfFacts, own_nodes
 from deliverkit.findings import Evidence, RecordText, evidence_of
-from deliverkit.protocols.spf.record import Record, Term, select
+from deliverkit.protocols.spf.record import Record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
 
 
@@ -41,10 +41,9 @@ def own_terms(facts: DomainFacts) -> Iterator[tuple[Node, Branch]]:
                 yield node, branch
 
 
-def joined(facts: DomainFacts, term: Term) -> bool:
+def joined(facts: DomainFacts, span: tuple[int, int]) -> bool:
     """True for a term of the domain's record into which two strings ran together; another rule tells of it."""
-    start, end = term.span
-    return any(start < place < end for place in facts.spf.joins)
+    return any(span[0] < place < span[1] for place in facts.spf.joins)
 
 
 def all_told(tree: Tree) -> None:

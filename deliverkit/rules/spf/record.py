@@ -11,7 +11,7 @@ from deliverkit.findings import Severity, evidence_of, finding
 from deliverkit.flow import Status
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import here, one_record, txt
+from deliverkit.rules.spf.reading import here, joined, one_record, txt
 from deliverkit.rules.spf.repair import merged, network_term, repaired, replaced
 
 NOTHING = "v=spf1 -all"
@@ -125,7 +125,7 @@ def spf_syntax_error(facts: DomainFacts) -> Findings:
     Fix: correct the marked places.
     """
     record, joins = one_record(facts), facts.spf.joins
-    faults = [f for f in record.faults if f.fatal and not any(f.span[0] < place < f.span[1] for place in joins)]
+    faults = [f for f in record.faults if f.fatal and not joined(facts, _term_around(record.text, f.span))]
     if not faults:
         return
     told = "; ".join(fault.detail for fault in faults[:LISTED])
@@ -139,6 +139,12 @@ def spf_syntax_error(facts: DomainFacts) -> Findings:
     )
 
 
+def _term_around(text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """The place of the whole term that a fault lies in."""
+    end = text.find(" ", span[1])
+    return text.rfind(" ", 0, span[0]) + 1, end if end >= 0 else len(text)
+
+
 @rule("SPF006", Severity.ERROR, "RFC 7208 §3.3")
 def spf_strings_joined_without_space(facts: DomainFacts) -> Findings:
     """Two strings of the SPF record run together.
@@ -149,12 +155,13 @@ def spf_strings_joined_without_space(facts: DomainFacts) -> Findings:
     """
     record = one_record(facts)
     for place in facts.spf.joins:
-        start = record.text.rfind(" ", 0, place) + 1
-        end = record.text.find(" ", place)
-        span = (start, end if end > 0 else len(record.text))
+        start, end = _term_around(record.text, (place, place))
+        before = max((other for other in facts.spf.joins if other < place), default=start)
+        after = min((other for other in facts.spf.joins if other > place), default=end)
+        left, right = record.text[max(start, before) : place], record.text[place : min(end, after)]
         yield finding(
-            f"no space between {record.text[start:place]!r} and {record.text[place : span[1]]!r}",
-            at=here(facts.spf, span),
+            f"no space between {left!r} and {right!r}",
+            at=here(facts.spf, (start, end)),
             fix="publish the strings so that they join to this record",
             records=txt(facts.spf.domain, repaired(record.text, facts.spf.joins)),
         )
