@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from deliverkit.facts.base import missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
 from deliverkit.facts.message.mutations import name_mutation
+from deliverkit.findings import Inconclusive
 from deliverkit.flow import Flow, ask, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
@@ -94,6 +95,12 @@ async def verify(
         facts={"authentication": message.authentication, "message": message},
         message=message,
     )
+
+
+def unverified(name: str, why: str, world: World) -> Report:
+    """The report on a message that could not be verified at all."""
+    nothing = Inconclusive("verify", name, why, decisive=True)
+    return Report(Subject("message", name), world.vantage, world.now(), 0.0, inconclusive=(nothing,))
 
 
 async def _work(task: Callable[[], T], octets: int) -> T:

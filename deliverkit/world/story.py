@@ -6,6 +6,7 @@ opens no socket. `run_story` judges it with the same engines the verbs use.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from deliverkit.report.model import Report
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-KINDS = ("audit", "verify", "probe", "sink")
+_ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[rn\\])")
+_REPEATED = re.compile(rb"\\\{([^{}]*)\*(\d{1,8})\}")
+KINDS = ("audit", "verify", "probe", "sink", "send")
 _WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
 
@@ -63,12 +66,22 @@ class Story:
         return World(dns, ScriptedSmtp(self.smtp, self.now), vantage, fixed_clock(self.now))
 
     def raw_message(self) -> bytes:
-        """The message of a verify story: a file byte for byte, or text whose LF become CRLF."""
+        """The message of a verify story: a file byte for byte, or text whose LF become CRLF.
+
+        ``escaped`` is such text with the escapes that ``fixtures/stories/README.md`` lists.
+        """
         if "file" in self.message:
             file: Path = self.fixtures / "messages" / self.message["file"]
             return file.read_bytes()
-        text: str = self.message.get("text", "")
-        return text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "surrogateescape")
+        text: str = self.message.get("text", self.message.get("escaped", ""))
+        octets = text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8")
+        return _unescaped(octets) if "escaped" in self.message else octets
+
+
+def _unescaped(octets: bytes) -> bytes:
+    octets = _REPEATED.sub(lambda match: match[1] * int(match[2]), octets)
+    single = {b"r": b"\r", b"n": b"\n", b"\\": b"\\"}
+    return _ESCAPE.sub(lambda match: single.get(match[1]) or bytes.fromhex(match[1][1:].decode()), octets)
 
 
 def _told(vantage: dict[str, Any]) -> dict[str, Any]:

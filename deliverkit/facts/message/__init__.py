@@ -54,6 +54,7 @@ __all__ = [
     "Unsubscribe",
     "as_on_the_wire",
     "is_message_id",
+    "read_header",
     "read_message",
 ]
 

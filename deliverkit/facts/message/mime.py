@@ -387,4 +387,4 @@ def text_of(raw: bytes, part: Part) -> str:
     charset = part.parameters.get("charset", "").strip()
     if not charset or not known_charset(charset):
         charset = "utf-8"
-    return octets.decode(charset, "replace")
+    return octets.decode(charset, "replace").replace("\r\n", "\n")

@@ -47,8 +47,8 @@ def spf_fails(facts: MessageFacts) -> Findings:
     if spf.result is Result.FAIL and not facts.authentication.passes_dmarc:
         family = "ip6" if ":" in spf.check.client_ip else "ip4"
         fix = (
-            f"If {spf.check.client_ip} is yours, add `{family}:{spf.check.client_ip}` (or the include of the service"
-            f" that runs it) to the SPF record of {spf.domain}, before its `all`; otherwise send through a server it names."
+            f"If {spf.check.client_ip} is yours, add `{family}:{spf.check.client_ip}`, or the include of the service"
+            f" that runs it, to the SPF record of {spf.domain} before its `all`; if not, send through a server it names."
         )
         yield finding(_said(spf), at=_record(spf), fix=fix)
 

@@ -74,7 +74,7 @@ def _targets(facts: MessageFacts) -> Iterator[tuple[str, str]]:
     yield from (("List-Unsubscribe", uri) for uri in facts.unsubscribe.uris)
 
 
-def _found(facts: MessageFacts, pattern: re.Pattern[str], places: Iterator[tuple[str, str]]) -> list[Evidence]:
+def _found(pattern: re.Pattern[str], places: Iterator[tuple[str, str]]) -> list[Evidence]:
     """Each distinct match once, the line around it as evidence."""
     seen: dict[str, Evidence] = {}
     for where, text in places:
@@ -88,7 +88,7 @@ def _found(facts: MessageFacts, pattern: re.Pattern[str], places: Iterator[tuple
             if span[1] > 280:
                 line, span = line[span[0] - 20 :], (20, 20 + span[1] - span[0])
             key = match[0].strip()
-            seen.setdefault(key, Evidence("message", where, value=line[:300], file=facts.name, span=span))
+            seen.setdefault(key, Evidence("message", where, value=line[:300], span=span))
     return list(seen.values())
 
 
@@ -108,7 +108,7 @@ def leftover_placeholder(facts: MessageFacts) -> Findings:
     Fix: render the template with all its data before sending, and make undefined variables an error (Jinja2's
     `StrictUndefined`).
     """
-    evidence = _found(facts, _PLACEHOLDER, _texts(facts)) + _found(facts, _PLACEHOLDER, _targets(facts))
+    evidence = _found(_PLACEHOLDER, _texts(facts)) + _found(_PLACEHOLDER, _targets(facts))
     if evidence:
         yield finding(_named(evidence), at=tuple(evidence))
 
@@ -121,7 +121,7 @@ def leaked_program_value(facts: MessageFacts) -> Findings:
     missing when the message was made; links with it lead nowhere.
     Fix: give the template the value it asks for, or text for the case that there is none.
     """
-    evidence = _found(facts, _LEAKED, _texts(facts)) + _found(facts, _LEAKED_IN_URL, _targets(facts))
+    evidence = _found(_LEAKED, _texts(facts)) + _found(_LEAKED_IN_URL, _targets(facts))
     if evidence:
         yield finding(_named(evidence), at=tuple(evidence))
 

@@ -28,9 +28,9 @@ _USUAL_ENDING = re.compile(
 )
 
 
-def _evidence(facts: MessageFacts, what: str, target: str, shown: str = "") -> Evidence:
+def _evidence(what: str, target: str, shown: str = "") -> Evidence:
     value = f"{shown} -> {target}" if shown else target
-    return Evidence("message", what, value=value[:300], file=facts.name)
+    return Evidence("message", what, value=value[:300])
 
 
 def _targets(facts: MessageFacts) -> Iterator[tuple[str, str]]:
@@ -70,7 +70,7 @@ def link_to_own_network(facts: MessageFacts) -> Findings:
         if scheme_of(target) in ("http", "https", "ws", "wss", "ftp") and only_here(host_of(target))
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
 
 
 def _counted(guilty: list[tuple[str, str]]) -> str:
@@ -88,7 +88,7 @@ def link_leads_nowhere(facts: MessageFacts) -> Findings:
     """
     guilty = [(what, target or "(empty)") for what, target in _targets(facts) if _nowhere(what, target)]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
 
 
 def _nowhere(what: str, target: str) -> bool:
@@ -115,7 +115,7 @@ def dangerous_link(facts: MessageFacts) -> Findings:
         if scheme_of(target) in _DANGEROUS and not (what == "image" and scheme_of(target) == "data")
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
 
 
 @rule("MSG133", Severity.NOTE, "good practice")
@@ -130,7 +130,7 @@ def unusual_link(facts: MessageFacts) -> Findings:
         (what, target) for what, target in _targets(facts) if scheme_of(target) and scheme_of(target) not in usual
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
 
 
 @rule("MSG134", Severity.NOTE, "good practice")
@@ -143,7 +143,7 @@ def image_in_clear(facts: MessageFacts) -> Findings:
     sources = [image.source for image in facts.page.images] if facts.page else []
     guilty = [("image", s) for s in dict.fromkeys(sources) if scheme_of(s) == "http" and not only_here(host_of(s))]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
 
 
 @rule("MSG135", Severity.NOTE, "good practice")
@@ -174,9 +174,7 @@ def link_shows_another_host(facts: MessageFacts) -> Findings:
     if guilty:
         said = ", ".join(f"shows {shown}, leads to {leads}" for shown, leads, _ in guilty[:3])
         more = f" and {len(guilty) - 3} more" if len(guilty) > 3 else ""
-        yield finding(
-            said + more, at=tuple(_evidence(facts, "link", one.target, one.text) for _, _, one in guilty[:10])
-        )
+        yield finding(said + more, at=tuple(_evidence("link", one.target, one.text) for _, _, one in guilty[:10]))
 
 
 def _shown_host(text: str) -> str | None:
@@ -209,4 +207,4 @@ def link_to_bare_address(facts: MessageFacts) -> Findings:
         if scheme_of(target) in ("http", "https") and is_public(host_of(target).strip("[]"))
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(facts, *one) for one in guilty[:10]))
+        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
