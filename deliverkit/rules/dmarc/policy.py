@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import needs
+import re
+
+from deliverkit.facts.base import Missing, NotApplicable, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Severity, finding
 from deliverkit.names import labels
 from deliverkit.protocols.dmarc.record import POLICIES
 from deliverkit.rules.dmarc.reading import evidence, proposal, stated_policy
 from deliverkit.rules.registry import Findings, rule
+
+_ALL_FAILS = re.compile(r"v=spf1\s+-all\s*", re.IGNORECASE).fullmatch
 
 
 @rule("DMARC020", Severity.WARNING, "RFC 9989 §5.1.5")
@@ -188,6 +192,33 @@ def organization_too_wide(facts: DomainFacts) -> Findings:
             at=evidence(facts.dmarc),
             records=proposal(facts.dmarc, record, psd="n") if not facts.dmarc.inherited else (),
         )
+
+
+@rule("DMARC031", Severity.NOTE, "RFC 9989 §7.4")
+def reject_without_dkim(facts: DomainFacts) -> Findings:
+    """The DMARC policy is reject, but no DKIM key was found.
+
+    Why: SPF alone breaks when mail is forwarded, and with p=reject such mail is lost; a domain at reject must sign.
+    Fix: sign all mail with DKIM; if it is signed already, name the selector so that its key can be checked.
+    """
+    stated_policy(facts)
+    if facts.dmarc.discovery.published != "reject" or facts.parked or _sends_nothing(facts):
+        raise NotApplicable
+    dkim = facts.dkim
+    if not any(record.public_key for one in dkim.selectors for _, record in one.records):
+        how_far = "there is none" if dkim.scan.nothing_below else f"{len(dkim.scan.tried)} usual selectors were tried"
+        yield finding(f"no DKIM key of {facts.name} was found: {how_far}", at=evidence(facts.dmarc))
+
+
+def _sends_nothing(facts: DomainFacts) -> bool:
+    """True if the SPF record, where it was observed, says that no mail comes from the domain."""
+    spf = facts.raw("spf")
+    return (
+        not isinstance(spf, Missing)
+        and spf.answer.known
+        and spf.record is not None
+        and _ALL_FAILS(spf.record) is not None
+    )
 
 
 def _rank(policy: str) -> int:
