@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deliverkit.engine.probe import judge_ports, vantage_after
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import observe_dkim
@@ -26,10 +27,13 @@ from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.flow import Flow
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
-from deliverkit.rules.registry import all_rules, judge
+from deliverkit.rules.registry import families, judge, rules_of
 from deliverkit.world import World
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
+PORT_FAMILIES = ("smtp", "tls", "vantage")
+FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
+OTHER_FAMILIES = ("message", "send", "sink")  # they judge messages and sessions, not domains
 PROFILES = ("bulk",)
 SECONDS = 60.0  # one domain, probing included
 
@@ -63,7 +67,7 @@ def checked(options: AuditOptions) -> AuditOptions:
     """The options with addresses in canonical form. Raises BadOption."""
     import ipaddress
 
-    known = {*PROTOCOLS, *(r.family for r in all_rules())}
+    known = {*PROTOCOLS, *FAMILIES}
     for word in options.only:
         if word not in known:
             raise BadOption(f"--only {word}: there is no such protocol{_near(word, known)}")
@@ -163,7 +167,7 @@ def _wanted(options: AuditOptions) -> set[str]:
     if not options.only:
         return set(PROTOCOLS)
     wanted = {p for p in PROTOCOLS if p in options.only}
-    if {"tls", "smtp", "vantage"} & set(options.only):
+    if set(PORT_FAMILIES) & set(options.only):
         wanted.add("ports")
     return wanted
 
@@ -172,14 +176,16 @@ def judged(
     subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
 ) -> Report:
     """Let the rules judge the domain, each of its ports, and the place we looked from."""
-    families = set(options.only) - {"ports"}
-    rules = [r for r in all_rules() if not families or r.family in families]
-    ports = facts.raw("ports")
-    every: list[Any] = [facts, *(() if isinstance(ports, Missing) else ports), world.vantage]
-    judgement = merge(judge(one, rules, dict(options.severities)) for one in every)
+    rules = rules_of(*_families(options))
+    severities = dict(options.severities)
+    seen = facts.raw("ports")
+    rows = () if isinstance(seen, Missing) else seen
+    vantage = vantage_after(rows, world.vantage)
+    on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
+    judgement = merge([judge(facts, rules, severities), *on_ports, judge(vantage, rules, severities)])
     return Report(
         subject=subject,
-        vantage=world.vantage,
+        vantage=vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
         findings=judgement.findings,
@@ -189,3 +195,10 @@ def judged(
         not_applicable=judgement.not_applicable,
         facts={p: facts.raw(p) for p in PROTOCOLS},
     )
+
+
+def _families(options: AuditOptions) -> tuple[str, ...]:
+    """The rule families that judge: those named, or all that know domains; "ports" is judged by three of them."""
+    if not options.only:
+        return tuple(family for family in families() if family not in OTHER_FAMILIES)
+    return tuple({*options.only, *(PORT_FAMILIES if "ports" in options.only else ())} - {"ports"})

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from deliverkit.engine.egress import vantage_after, weighed
 from deliverkit.engine.targets import (
@@ -23,7 +25,7 @@ from deliverkit.engine.targets import (
     read_target,
     resolved,
 )
-from deliverkit.facts.base import not_asked
+from deliverkit.facts.base import missing, not_asked
 from deliverkit.facts.host import PortFacts, hosts_of, port_facts, unprobed
 from deliverkit.findings import Finding, Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
@@ -50,22 +52,29 @@ _AT_ONCE = 64
 _SOCKETLESS = ("offline", "closed-world")
 
 
-async def probe(targets: Sequence[str], *, world: World, options: ProbeOptions) -> list[Report]:
-    """Probe targets as the user wrote them; one report a target. Raises BadTarget before anything is asked."""
+async def probe(
+    targets: Sequence[str],
+    *,
+    world: World,
+    options: ProbeOptions | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Report]:
+    """Probe targets as the user wrote them; one report a target. Raises BadTarget before anything is asked.
+
+    Cancelled in the middle, it returns reports of what was seen until then, marked as interrupted.
+    """
+    options = options or ProbeOptions()
     wanted = [read_target(text, options) for text in targets]
     started, began = world.now(), time.monotonic()
     found = await asyncio.gather(*(resolved(one, world, options) for one in wanted))
-    rows = await probe_all([t for targets, _ in found for t in targets], world=world, options=options)
+    every = [target for mine, _ in found for target in mine]
+    rows, interrupted = await _visited(every, world, options, progress or (lambda _: None))
     vantage = vantage_after(rows, world.vantage)
     severities = dict(options.severities)
     reports = []
-    place = 0
     for one, (mine, unresolved) in zip(wanted, found, strict=True):
-        own = rows[place : place + len(mine)]
-        place += len(mine)
-        judgement = merge(
-            [*judge_ports((*own, *unresolved), severities=severities), judge(vantage, all_rules(), severities)]
-        )
+        own, rows = (*rows[: len(mine)], *unresolved), rows[len(mine) :]
+        judgement = merge([*judge_ports(own, severities=severities), judge(vantage, all_rules(), severities)])
         reports.append(
             Report(
                 subject=Subject("host", one.host, one.remark),
@@ -77,7 +86,8 @@ async def probe(targets: Sequence[str], *, world: World, options: ProbeOptions) 
                 not_asked=judgement.not_asked,
                 passed=judgement.passed,
                 not_applicable=judgement.not_applicable,
-                facts={"ports": (*own, *unresolved)},
+                facts={"ports": own},
+                interrupted=interrupted,
             )
         )
     return reports
@@ -97,29 +107,33 @@ def judge_ports(
     rows = tuple(ports)
     chosen = all_rules() if rules is None else rules
     hosts = hosts_of(rows, of_domain=of_domain)
-    judged = [judge(one, chosen, dict(severities or {})) for one in (*rows, *hosts)]
-    addresses = [*(row.address for row in rows), *(None for _ in hosts)]
-    return _merged_addresses(judged, addresses)
+    told = dict(severities or {})
+    each = [(row, judge(row, chosen, told)) for row in rows]
+    return [*_said_once(each), *(judge(host, chosen, told) for host in hosts)]
 
 
-def _merged_addresses(judged: list[Judgement], addresses: list[str | None]) -> list[Judgement]:
-    """The same finding at several addresses of a port, said once: "(at 3 addresses: …)"."""
-    where: dict[tuple[str, str, str], list[str]] = {}
-    for one, address in zip(judged, addresses, strict=True):
+def _said_once(judged: list[tuple[PortFacts, Judgement]]) -> list[Judgement]:
+    """The same finding at several addresses of a port becomes one that names them; at one of several, it names it."""
+    found_at: dict[tuple[str, str, str], list[str]] = {}
+    for row, one in judged:
         for found in one.findings:
-            where.setdefault((found.rule, found.subject, found.detail), []).append(address or "")
-    seen: set[tuple[str, str, str]] = set()
+            found_at.setdefault(_key(found), []).append(row.address)
+    open_at = Counter(row.subject for row, _ in judged if row.raw("reachable") is True)
 
-    def kept(found: Finding) -> Finding | None:
-        key = (found.rule, found.subject, found.detail)
-        if key in seen:
+    def once(row: PortFacts, found: Finding) -> Finding | None:
+        at, of = found_at[_key(found)], open_at[row.subject]
+        if at[0] != row.address:
             return None
-        seen.add(key)
-        at = where[key]
-        told = f"{found.detail} (at {len(at)} addresses: {', '.join(at)})" if len(at) > 1 else found.detail
-        return replace(found, detail=told)
+        if of == 1:
+            return found
+        where = f"{len(at)} of {of} addresses: {', '.join(at)}" if len(at) < of else f"all {of} addresses"
+        return replace(found, detail=f"{found.detail} (at {where})")
 
-    return [replace(one, findings=tuple(k for f in one.findings if (k := kept(f)) is not None)) for one in judged]
+    return [replace(one, findings=tuple(k for f in one.findings if (k := once(row, f)))) for row, one in judged]
+
+
+def _key(found: Finding) -> tuple[str, str, str]:
+    return found.rule, found.subject, found.detail
 
 
 # -- probing ----------------------------------------------------------------------------------------------
@@ -129,20 +143,45 @@ async def probe_all(
     targets: Iterable[Target], *, world: World, options: ProbeOptions | None = None
 ) -> tuple[PortFacts, ...]:
     """Probe every target, in order of the targets. Nothing is contacted in a world without sockets."""
-    options = options or ProbeOptions()
-    every = tuple(targets)
+    rows, interrupted = await _visited(tuple(targets), world, options or ProbeOptions(), lambda _: None)
+    if interrupted:
+        raise asyncio.CancelledError
+    return rows
+
+
+async def _visited(
+    targets: Sequence[Target], world: World, options: ProbeOptions, say: Callable[[str], None]
+) -> tuple[tuple[PortFacts, ...], bool]:
+    """A row for each target, and whether we were interrupted: then the rows that are not there say so."""
     if world.vantage.mode in _SOCKETLESS:
         off = not_asked(f"no connection is made: the world is {world.vantage.mode}")
-        return tuple(unprobed(t.host, t.address, t.port, t.role, off, None, named=t.named) for t in every)
-    gates = {target.host: asyncio.Semaphore(_PER_HOST) for target in every}
+        return tuple(_unseen(target, off) for target in targets), False
+    gates = {target.host: asyncio.Semaphore(_PER_HOST) for target in targets}
     total = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(target: Target) -> PortFacts:
+    async def visit(target: Target) -> PortFacts:
         async with gates[target.host], total:
             seen, transcript = await world.converse(probe_flow(target), from_dns=target.from_dns)
+            say(f"{target.host}:{target.port} seen")
             return port_facts(target, seen, transcript, world.now())
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(target)) for target in every]
-    rows = tuple(task.result() for task in tasks)
-    return await weighed(rows, world, options)
+    tasks = [asyncio.create_task(visit(target)) for target in targets]
+    interrupted = False
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=options.seconds)
+    except asyncio.CancelledError:
+        interrupted = True
+    late = missing("interrupted" if interrupted else f"the time of {options.seconds:g} s was spent")
+    unfinished = {number for number, task in enumerate(tasks) if not task.done()}
+    for number in unfinished:
+        tasks[number].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    rows = tuple(
+        _unseen(targets[number], late) if number in unfinished else task.result() for number, task in enumerate(tasks)
+    )
+    return (rows if interrupted else await weighed(rows, world, options)), interrupted
+
+
+def _unseen(target: Target, why: Any) -> PortFacts:
+    return unprobed(target.host, target.address, target.port, target.role, why, None, named=target.named)

@@ -36,7 +36,7 @@ class ProbeOptions:
     """How to probe. ``name`` goes into SNI and is verified, instead of the host's own; ``helo`` is said in EHLO.
 
     ``ports`` are probed where a target names none; ``role`` is the role of a target that states none. ``controls`` are
-    asked when port 25 answers nowhere; empty asks nobody.
+    asked when port 25 answers nowhere; empty asks nobody. ``seconds`` bounds the whole run.
     """
 
     ports: tuple[int, ...] = ()
@@ -49,6 +49,7 @@ class ProbeOptions:
     connect_s: float = 10.0
     greeting_s: float = 30.0
     reply_s: float = 30.0
+    seconds: float = 300.0
     controls: tuple[str, ...] = CONTROLS
     severities: Mapping[str, Any] = field(default_factory=dict)
 

@@ -45,8 +45,8 @@ class PortFacts(Facts):
     """One port of one address of one host.
 
     ``reachable``: TCP came about; ``reason`` says why not ("refused", "timeout", "unreachable", "blocked", …).
-    ``mode`` is what was found: "implicit", "starttls" (offered), "clear" (not offered); ``mode_expected`` what the role
-    wants. ``greeting`` is the first reply; the facts after it are missing when it was no 220. ``ehlo`` and
+    ``mode`` is what was found: "implicit", "starttls" (offered), "clear" (not offered) or "unknown" (TLS was tried at
+    once and came to nothing); ``mode_expected`` what the role wants. ``greeting`` is the first reply; the facts after it are missing when it was no 220. ``ehlo`` and
     ``ehlo_tls`` are keywords before and after TLS (None: there was no such EHLO). ``starttls``: offered (None under
     implicit TLS); ``starttls_reply`` what the command got; ``tls_error`` why the handshake failed. ``auth`` are the
     mechanisms where a client would log in, ``auth_in_clear`` those before TLS. ``trouble`` is what broke the
@@ -100,7 +100,8 @@ class PortFacts(Facts):
 class HostFacts(Facts):
     """The ports of one host, for what only shows when they are seen together.
 
-    ``spare``: another host of the same domain was reached, so mail can still arrive. None: no domain is in question.
+    ``spare``: another MX host of the same domain was reached, so mail can still arrive. None: no domain is in question,
+    or the host is none of its MX hosts.
     """
 
     host: str
@@ -233,8 +234,10 @@ def _spoken(target: Target, seen: Inspection, now: datetime) -> dict[str, Any]:
         ("mail_without_login", seen.mail, target.deep),
         ("relay", seen.relay, target.relay_test),
     ):
-        if isinstance(heard, Reply):
+        if isinstance(heard, Reply) and not heard.transient:
             found[name] = str(heard)
+        elif isinstance(heard, Reply):  # greylisting and the like say nothing about the question
+            found[name] = missing(f"{target.host}:{target.port} says {heard}")
         elif not asked:
             found[name] = not_asked("--relay-test" if name == "relay" else "--deep")
     replies = (seen.greeting, seen.ehlo, seen.clear_mail, seen.starttls, seen.ehlo_tls, seen.mail, seen.relay)
@@ -259,7 +262,7 @@ def _mode(seen: Inspection) -> str | None:
     if isinstance(seen.implicit, TlsSession):
         return "implicit"
     if isinstance(seen.implicit, Trouble):
-        return "clear" if seen.implicit.heard else None
+        return "clear" if seen.implicit.heard else "unknown"
     if seen.starttls is not None or (isinstance(seen.ehlo, Reply) and "STARTTLS" in offer(seen.ehlo)):
         return "starttls"
     return "clear" if isinstance(seen.greeting, Reply) else None
@@ -279,7 +282,8 @@ def _tls(target: Target, seen: Inspection, now: datetime) -> dict[str, Any]:
         injected = shaken.injected.decode("ascii", "backslashreplace")
         found["injected"] = injected or None
     elif isinstance(shaken, Trouble):
-        found |= {"tls": None, "tls_error": str(shaken), "injected": None}
+        error = shaken.detail if shaken.kind is TroubleKind.TLS_FAILED else str(shaken)
+        found |= {"tls": None, "tls_error": error or str(shaken), "injected": None}
     elif "starttls" in found:
         found |= {"tls": None, "tls_error": None, "injected": None}
     return found

@@ -2,7 +2,7 @@
 
 A story's ``[smtp."192.0.2.25:25"]`` table is one server. An address without a script times out. The script's keys:
 
-    connect        "ok" (default), "refused", "timeout", "unreachable"
+    connect        "ok" (default), "refused", "timeout", "unreachable", "no-route"
     implicit_tls   true: speaks only after a TLS handshake (port 465)
     greeting       reply line, or "timeout", "closed", "garbage", "too-long"
     ehlo           keywords, one an item; or a reply line such as "502 5.5.1 no"
@@ -53,6 +53,7 @@ _FAILURES: Final = {
     "too-long": TroubleKind.TOO_LONG,
     "refused": TroubleKind.REFUSED,
     "unreachable": TroubleKind.UNREACHABLE,
+    "no-route": TroubleKind.NO_ROUTE,
 }
 _DEFAULTS: Final = {
     "MAIL": "250 2.1.0 ok",
@@ -256,12 +257,11 @@ class _Session:
 
     def _handshake(self, asked: Handshake) -> TlsSession | Trouble:
         tls: Mapping[str, Any] = self.script.get("tls", {})
-        why = tls.get("fails") or (
-            None if self.handshake_due else "wrong version number: the server does not speak TLS here"
-        )
+        why = tls.get("fails") or (None if self.handshake_due else "the server answered in the clear")
         if why:
             self.transcript.tls_failed(why)
-            self.ended = Trouble(TroubleKind.TLS_FAILED, why, "TLS handshake")
+            heard = self._greeting() if self.greeting_due and not self.handshake_due else ""
+            self.ended = Trouble(TroubleKind.TLS_FAILED, why, "TLS handshake", heard)
             return self.ended
         self.handshake_due, self.secure = False, True
         session = _tls_session(tls, asked, self.door.now)
