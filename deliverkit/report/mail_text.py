@@ -75,22 +75,23 @@ def _dmarc(result: DmarcResult) -> str:
     return f"From {result.header_from}{policy}{by}"
 
 
-def columns(rows: Sequence[Sequence[str]], width: int, headers: Sequence[str] = ()) -> list[str]:
-    """Rows in columns, the last one wrapped; stacked one below another where ``width`` is too narrow."""
-    from tabulate import tabulate
+def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Rows in columns, the last one wrapped; stacked one below another where ``width`` is too narrow.
 
+    Plain lists are aligned here: the library for tables costs more to import than a small audit to run.
+    """
     if not rows:
         return []
-    table = [headers, *rows] if headers else list(rows)
-    taken = sum(max(len(row[n]) for row in table) + 2 for n in range(len(rows[0]) - 1))
-    room = width - taken - 2
+    taken = [max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]) - 1)]
+    room = width - sum(taken)
     if room < 20:
         return [line for row in rows for line in _stacked(row, width)]
-    wrapped = [[*row[:-1], "\n".join(fold(row[-1], room))] for row in rows]
-    return [
-        line.rstrip()
-        for line in tabulate(wrapped, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
-    ]
+    lines = []
+    for row in rows:
+        head = "".join(cell.ljust(size) for cell, size in zip(row, taken, strict=False))
+        first, *rest = fold(row[-1], room)
+        lines += [f"{head}{first}".rstrip(), *(" " * len(head) + line for line in rest)]
+    return lines
 
 
 def _stacked(row: Sequence[str], width: int) -> Iterable[str]:

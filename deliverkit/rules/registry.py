@@ -13,15 +13,18 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from deliverkit.facts.base import NotApplicable, NotAsked, Unobserved
 from deliverkit.findings import Draft, Finding, Fix, Inconclusive, Judgement, Severity
 
 Findings: TypeAlias = Iterator[Draft]
+GROUP = "deliverkit.rules"
 F = TypeVar("F", bound=Callable[[Any], Findings])
 
 
@@ -94,10 +97,7 @@ def rules_of(*wanted: str) -> tuple[Rule, ...]:
         _load(family)
     if "third parties" not in _loaded:
         _loaded.add("third parties")
-        from importlib.metadata import entry_points
-
-        for entry in entry_points(group="deliverkit.rules"):
-            entry.load()
+        _load_third_parties()
     own = set(families())
     chosen = (r for r in _RULES.values() if r.family in wanted or r.family not in own)
     return tuple(sorted(chosen, key=lambda r: (r.family, r.id)))
@@ -110,6 +110,21 @@ def _load(family: str) -> None:
     module = importlib.import_module(f"deliverkit.rules.{family}")
     for inner in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{module.__name__}."):
         importlib.import_module(inner.name)
+
+
+def _load_third_parties() -> None:
+    """Import the modules that installed packages name in the entry-point group.
+
+    importlib.metadata is imported only when some package names the group at all: it costs more than reading the
+    few hundred small files.
+    """
+    entries = (file for path in sys.path for file in Path(path).glob("*.dist-info/entry_points.txt"))
+    if not any(f"[{GROUP}]" in file.read_text("utf-8", "replace") for file in entries):
+        return
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        entry.load()
 
 
 def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | None = None) -> Judgement:
