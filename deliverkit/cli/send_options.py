@@ -11,7 +11,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
 WITHOUT_YES = 10
-_MOST = 1_000_000
+_MOST = 100_000
 
 _MESSAGE = [
     click.option("--to", "to", multiple=True, metavar="ADDRESS", help="A recipient (repeatable; lists with commas)."),

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deliverkit.facts.base import missing
+from deliverkit.facts.sending import TLS_FIRST
 from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.smtp.submission import TlsMode
 
-TLS_FIRST = (465, 994, 2465, 8465)  # ports that begin with TLS (RFC 8314 §3.3; 994 NetEase, 2465 SES, 8465 SMTP2GO)
 _MOST_ADDRESSES = 10
 _LOOPBACK = ("127.0.0.1", "::1")  # RFC 6761 §6.3: localhost is never asked in DNS
 

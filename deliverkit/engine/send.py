@@ -269,7 +269,7 @@ class _Run:
                 accepted=accepted,
                 attempts=attempts,
                 dead_end=route.dead_end,
-                session=SubmitResult(),
+                session=None,
                 outcome="",
                 provider=options.provider,
                 username=options.auth.username if options.auth else None,

@@ -32,6 +32,13 @@ async def _audit(story: Story, world: World) -> Report:
     return await audit(story.subject, world=world, options=AuditOptions(only=story.only, **options))
 
 
+async def _check_host(story: Story, world: World) -> Report:
+    from deliverkit.engine.checkhost import check_host
+
+    options = {"mail_from": "", "helo": "", **story.options}
+    return (await check_host(world=world, **options)).report
+
+
 async def _verify(story: Story, world: World) -> Report:
     from deliverkit.engine.verify import verify
 
@@ -64,7 +71,13 @@ async def _sink(story: Story, world: World) -> Report:
     return capture_report(facts, vantage=world.vantage, started=world.now())
 
 
-_RUNNERS = {"audit": _audit, "verify": _verify, "probe": _probe, "sink": _sink}
+async def _send(story: Story, world: World) -> Report:
+    from deliverkit.engine.send_story import run_send_story
+
+    return await run_send_story(story, world)
+
+
+_RUNNERS = {"audit": _audit, "check-host": _check_host, "verify": _verify, "probe": _probe, "sink": _sink, "send": _send}
 
 
 def _only(report: Report, only: tuple[str, ...]) -> Report:

@@ -7,17 +7,19 @@ kept together with its meaning, because what a 550 asks for depends on who says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from deliverkit.addresses import kind
 from deliverkit.data import Provider, providers, recognise
-from deliverkit.facts.base import Facts, missing
+from deliverkit.facts.base import Facts, Missing, missing
 from deliverkit.smtp.dialogue import Trouble, TroubleKind
 from deliverkit.smtp.meaning import ReplyMeaning, meaning_of
 from deliverkit.smtp.reply import Reply
 from deliverkit.smtp.submission import Refusal, Stage, SubmitResult, TlsMode
 from deliverkit.smtp.transcript import Transcript
+
+TLS_FIRST = (465, 994, 2465, 8465)  # ports that begin with TLS (RFC 8314 §3.3; 994 NetEase, 2465 SES, 8465 SMTP2GO)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,24 @@ class Attempt:
         if result.stage is Stage.CONNECT:
             return False
         return not (result.stage in (Stage.GREETING, Stage.EHLO) and isinstance(result.problem, Trouble))
+
+    @property
+    def waits_for_tls(self) -> bool:
+        """True if a greeting was waited for on a port that begins with TLS, where both sides wait for ever."""
+        if self.tls == "implicit" or self.port not in TLS_FIRST or self.result.stage is not Stage.GREETING:
+            return False
+        return isinstance(self.result.problem, Trouble)
+
+    @property
+    def speaks_clear(self) -> bool:
+        """True if TLS was begun at once with a server that greets first."""
+        problem = self.result.problem
+        if self.tls != "implicit" or self.result.stage is not Stage.TLS or not isinstance(problem, Trouble):
+            return False
+        told = problem.detail.lower()
+        return problem.kind is TroubleKind.TLS_FAILED and bool(
+            problem.heard or "clear" in told or "wrong version" in told
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Where, what broke, and the transcript."""
@@ -81,9 +101,9 @@ class SendFacts(Facts):
     """One server, or the MX hosts of one domain, and what became of the messages for the recipients there.
 
     ``name`` is ``host:port`` of a relay or the recipients' domain. ``dead_end`` says why no mail can be sent there at
-    all (RFC 7505, RFC 5321 §5.1), None if it can. ``session`` is the last conversation, missing when no server was
-    reached; ``accepted`` the number of messages that were accepted for every recipient; ``outcome`` is "accepted" or
-    "refused", missing when the server put it off or the connection broke.
+    all (RFC 7505, RFC 5321 §5.1), None if it can. ``session`` is the last conversation: None when there was nobody to
+    talk to, missing when no server was reached. ``accepted`` counts the messages that were accepted for some recipient;
+    ``outcome`` is "accepted" or "refused", missing when the server put it off or the connection broke.
     """
 
     name: str
@@ -95,7 +115,7 @@ class SendFacts(Facts):
     accepted: int
     attempts: tuple[Attempt, ...]
     dead_end: str | None
-    session: SubmitResult
+    session: SubmitResult | None
     outcome: str
     rejections: tuple[Rejection, ...] = ()
     provider: Provider | None = None
@@ -166,21 +186,28 @@ def _replies(result: SubmitResult) -> list[dict[str, Any]]:
 
 def observed_sending(facts: SendFacts) -> SendFacts:
     """Complete facts whose attempts are known: session, rejections, outcome. ``dead_end`` decides first."""
-    if facts.raw("dead_end") is not None:
-        reason = facts.raw("dead_end")
-        lost = missing(reason) if isinstance(reason, str) else reason
-        return replace(facts, session=lost, outcome="refused" if isinstance(reason, str) else lost)
-    last = facts.last
-    if last is None:
-        lost = missing("no connection was tried")
-        return replace(facts, session=lost, outcome=lost)
+    dead_end, last = facts.raw("dead_end"), facts.last
+    if isinstance(dead_end, Missing):
+        return _completed(facts, session=dead_end, outcome=dead_end)
+    if dead_end is not None or (last is not None and last.waits_for_tls):
+        return _completed(facts, session=None, outcome="refused")
+    if last is None or not last.reached:
+        lost = missing(_not_reached(facts.attempts) if last else "no connection was tried")
+        return _completed(facts, session=lost, outcome=lost)
     provider = facts.provider or provider_of(last.host)
-    facts = replace(facts, provider=provider)
-    if not last.reached:
-        lost = missing(_not_reached(facts.attempts))
-        return replace(facts, session=lost, outcome=lost)
     rejections = tuple(_grouped(_rejections(last.result, provider.id if provider else None)))
-    return replace(facts, session=last.result, rejections=rejections, outcome=_outcome(facts, last.result, rejections))
+    return _completed(
+        facts,
+        provider=provider,
+        session=last.result,
+        rejections=rejections,
+        outcome=_outcome(facts, last.result, rejections),
+    )
+
+
+def _completed(facts: SendFacts, **told: Any) -> SendFacts:
+    """The facts with some told; those that are missing stay so."""
+    return SendFacts(**{f.name: facts.raw(f.name) for f in fields(facts)} | told)
 
 
 def _outcome(facts: SendFacts, result: SubmitResult, rejections: Sequence[Rejection]) -> Any:

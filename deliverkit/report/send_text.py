@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 400  # of a dry run's message; the JSON has them all
 _MOST_REPLIES = 5
+_MOST_EVENTS = 60
 
 
 def letter_lines(letter: Any, width: int) -> list[str]:
@@ -69,7 +71,7 @@ def _destination_lines(facts: SendFacts, width: int) -> list[str]:
     last, session = facts.last, facts.raw("session")
     if last is not None:
         lines.append(f"  server {plain(last.where)}")
-    if isinstance(session, Missing):
+    if session is None or isinstance(session, Missing):
         return [line for text in lines for line in fold(text, width, hanging="  ")]
     if session.tls is not None:
         trust = "trusted" if session.tls.trusted else "not trusted"
@@ -78,10 +80,11 @@ def _destination_lines(facts: SendFacts, width: int) -> list[str]:
         lines.append("  TLS    none")
     if session.mechanism:
         lines.append(f"  login  {session.mechanism}")
-    replies = [d.reply for d in session.deliveries if d.reply is not None]
-    lines += [f"  reply  {plain(str(reply))}" for reply in replies[:_MOST_REPLIES]]
+    replies = Counter(str(d.reply) for d in session.deliveries if d.reply is not None)
+    for reply, times in replies.most_common(_MOST_REPLIES):
+        lines.append(f"  reply  {plain(reply)}{f' ({times} times)' if times > 1 else ''}")
     if len(replies) > _MOST_REPLIES:
-        lines.append(f"         and {len(replies) - _MOST_REPLIES} more")
+        lines.append(f"         and {len(replies) - _MOST_REPLIES} other replies")
     return [line for text in lines for line in fold(text, width, hanging="         ")]
 
 
@@ -118,6 +121,10 @@ def _cut(line: str, width: int) -> list[str]:
 
 
 def transcript_lines(transcript: Transcript, width: int) -> list[str]:
-    """The session, one event a line."""
-    shown = [f"session with {transcript.server}", *transcript.lines()]
+    """The session, one event a line; of a long one the beginning and the end."""
+    told = transcript.lines()
+    if len(told) > _MOST_EVENTS:
+        hidden = f"… {len(told) - _MOST_EVENTS:,} more lines (--transcript FILE keeps them all)"
+        told = [*told[: _MOST_EVENTS - 10], hidden, *told[-10:]]
+    shown = [f"session with {transcript.server}", *told]
     return [line for text in shown for line in fold(plain(text), width, hanging=" " * 12)]

@@ -12,10 +12,9 @@ from deliverkit.facts.base import needs
 from deliverkit.facts.sending import Attempt, Rejection, SendFacts
 from deliverkit.findings import Draft, Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.smtp.dialogue import Trouble, TroubleKind
+from deliverkit.smtp.dialogue import Trouble
 from deliverkit.smtp.submission import Refusal, Stage
 
-_TLS_FIRST = (465, 994, 2465, 8465)  # RFC 8314 §3.3 and the ports providers use likewise
 _MUST_MATCH = "must-match-account"
 
 
@@ -95,7 +94,7 @@ def put_off(facts: SendFacts) -> Findings:
     test does not.
     Fix: repeat the test after some minutes; if the reply stays, slow down or look at what it says.
     """
-    _ = facts.session
+    needs(facts.session)
     for rejection in facts.rejections:
         if not rejection.permanent:
             yield _told(facts, rejection)
@@ -109,11 +108,9 @@ def starttls_not_available(facts: SendFacts) -> Findings:
     Fix: use the provider's TLS port (465 with --tls implicit, 587 with --tls starttls); if STARTTLS used to work,
     something on the way strips it.
     """
-    if facts.session.stage is Stage.STARTTLS:
-        last = needs(facts.last)
-        yield finding(
-            f"{last.where}: {facts.session.problem}", at=_seen(last, Stage.STARTTLS, str(facts.session.problem))
-        )
+    session, last = needs(facts.session), needs(facts.last)
+    if session.stage is Stage.STARTTLS:
+        yield finding(f"{last.where}: {session.problem}", at=_seen(last, Stage.STARTTLS, str(session.problem)))
 
 
 @rule("SEND009", Severity.ERROR, "RFC 8446 §4.1; RFC 3207 §4.1")
@@ -123,9 +120,9 @@ def handshake_failed(facts: SendFacts) -> Findings:
     Why: client and server agreed on no protocol version or cipher, or the server's TLS is broken; nothing can be sent.
     Fix: probe the host (`deliverkit probe`) to see which versions it speaks; TLS 1.2 is the least that may be offered.
     """
-    problem = facts.session.problem
-    if facts.session.stage is Stage.TLS and isinstance(problem, Trouble) and not _speaks_clear(facts):
-        last = needs(facts.last)
+    session, last = needs(facts.session), needs(facts.last)
+    problem = session.problem
+    if session.stage is Stage.TLS and isinstance(problem, Trouble) and not last.speaks_clear:
         yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.TLS, str(problem)))
 
 
@@ -138,13 +135,13 @@ def wrong_tls_mode_for_the_port(facts: SendFacts) -> Findings:
     Fix: --tls implicit with port 465, --tls starttls with port 587.
     """
     last = needs(facts.last)
-    if _speaks_clear(facts):
+    if last.speaks_clear:
         yield finding(
             f"{last.where} greets in the clear, but TLS was begun at once",
             at=_seen(last, Stage.TLS, str(last.result.problem)),
             fix=f"Use --tls starttls with port {last.port}, or port 465 with --tls implicit.",
         )
-    elif _waits_for_tls(last):
+    elif last.waits_for_tls:
         yield finding(
             f"{last.where} says nothing: it waits for TLS, but --tls {last.tls} waits for its greeting",
             at=_seen(last, Stage.GREETING, str(last.result.problem)),
@@ -160,9 +157,9 @@ def secret_withheld(facts: SendFacts) -> Findings:
     Fix: give the host name the certificate bears, or the private CA (--ca-file); --insecure sends the password all
     the same.
     """
-    problem = facts.session.problem
-    if facts.session.stage is Stage.AUTH and isinstance(problem, Refusal) and problem.reason.startswith("no password"):
-        last = needs(facts.last)
+    session, last = needs(facts.session), needs(facts.last)
+    problem = session.problem
+    if session.stage is Stage.AUTH and isinstance(problem, Refusal) and _is_withheld(problem):
         yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
 
 
@@ -173,13 +170,9 @@ def no_common_login(facts: SendFacts) -> Findings:
     Why: a server names its mechanisms after EHLO, and many do so only under TLS.
     Fix: check host and port: port 25 of an MX takes no logins. For a token use XOAUTH2 (--oauth-token-env).
     """
-    problem = facts.session.problem
-    if (
-        facts.session.stage is Stage.AUTH
-        and isinstance(problem, Refusal)
-        and not problem.reason.startswith("no password")
-    ):
-        last = needs(facts.last)
+    session, last = needs(facts.session), needs(facts.last)
+    problem = session.problem
+    if session.stage is Stage.AUTH and isinstance(problem, Refusal) and not _is_withheld(problem):
         yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
 
 
@@ -190,9 +183,9 @@ def server_cannot_carry_the_message(facts: SendFacts) -> Findings:
     Why: an address that is not ASCII needs SMTPUTF8 on every server of the way, 8-bit octets need 8BITMIME.
     Fix: use an ASCII address (an IDN domain needs no SMTPUTF8), or send through a server that offers the extension.
     """
-    for delivery in facts.session.deliveries[:1]:
+    session, last = needs(facts.session), needs(facts.last)
+    for delivery in session.deliveries[:1]:
         if isinstance(delivery.problem, Refusal):
-            last = needs(facts.last)
             stage = delivery.stage or Stage.MAIL
             yield finding(f"{last.where}: {delivery.problem}", at=_seen(last, stage, str(delivery.problem)))
 
@@ -204,15 +197,16 @@ def server_certificate_not_verified(facts: SendFacts) -> Findings:
     Why: anybody on the way could have taken the place of this server and read what was sent.
     Fix: use the host name the certificate bears, let the server send its whole chain, or name its CA (--ca-file).
     """
-    session = needs(facts.session.tls)
+    session = needs(facts.session)
+    tls = needs(session.tls)
     last = needs(None if facts.by_mx or facts.on_loopback else facts.last)
-    if facts.session.stage is Stage.AUTH and isinstance(facts.session.problem, Refusal):
-        return
-    if session.trusted is False:
-        why = session.trust_problem or "not trusted"
+    if session.stage is Stage.AUTH and isinstance(session.problem, Refusal):
+        return  # the password was withheld for it: told there
+    if tls.trusted is False:
+        why = tls.trust_problem or "not trusted"
         yield finding(f"{last.where}: the certificate is not trusted ({why})", at=_seen(last, Stage.TLS, why))
-    elif session.name_matches is False:
-        names = ", ".join(session.chain[0].names[:5]) if session.chain else "no name"
+    elif tls.name_matches is False:
+        names = ", ".join(tls.chain[0].names[:5]) if tls.chain else "no name"
         detail = f"{last.where}: the certificate is for another name ({names})"
         yield finding(detail, at=_seen(last, Stage.TLS, names))
 
@@ -224,8 +218,9 @@ def message_sent_in_clear(facts: SendFacts) -> Findings:
     Why: everybody on the way could read and change it; Gmail, for one, demands TLS of senders.
     Fix: use a server that offers TLS; for your own MX turn on STARTTLS.
     """
+    session = needs(facts.session)
     last = needs(None if facts.on_loopback else facts.last)
-    if facts.session.tls is None and facts.accepted:
+    if session.tls is None and facts.accepted:
         yield finding(f"{last.where} was spoken to in the clear (--tls {last.tls})")
 
 
@@ -236,9 +231,9 @@ def delivery_uncertain(facts: SendFacts) -> Findings:
     Why: the server may have taken the message; sending it again may deliver it twice.
     Fix: look for the nonce of this message in the mailbox before repeating the send.
     """
-    uncertain = [d for d in facts.session.deliveries if d.ambiguous]
+    session, last = needs(facts.session), needs(facts.last)
+    uncertain = [d for d in session.deliveries if d.ambiguous]
     if uncertain:
-        last = needs(facts.last)
         detail = f"{last.where}: {uncertain[0].problem}; the server may have the message"
         yield finding(detail, at=_seen(last, Stage.CONTENT, str(uncertain[0].problem)))
 
@@ -250,7 +245,7 @@ def another_host_failed_first(facts: SendFacts) -> Findings:
     Why: senders lose time on a dead server, and when the other one goes down nothing is left.
     Fix: repair the server, or take it out of the MX records.
     """
-    _ = facts.session
+    needs(facts.session)
     for attempt in facts.attempts[:-1]:
         stage = attempt.result.stage or Stage.CONNECT
         problem = str(attempt.result.problem)
@@ -268,7 +263,7 @@ def sender_is_not_the_account(facts: SendFacts) -> Findings:
     wants = str(provider.entry.get("from_rule", ""))
     if not wants.startswith((_MUST_MATCH, "rewritten", "must-match-username")) or "@" not in username:
         needs(None)
-    if any(r.permanent for r in facts.rejections) or facts.session.stage is not None:
+    if any(r.permanent for r in facts.rejections) or needs(facts.session).stage is not None:
         return  # the refusal itself is told
     if facts.header_from.lower() != username.lower():
         what = "rewrites it" if wants.startswith("rewritten") else "demands that they are the same"
@@ -279,7 +274,7 @@ def sender_is_not_the_account(facts: SendFacts) -> Findings:
 
 
 def _refused_at(facts: SendFacts, *stages: Stage) -> Iterator[Draft]:
-    _ = facts.session
+    needs(facts.session)
     for rejection in facts.rejections:
         if rejection.stage in stages and rejection.permanent:
             yield _told(facts, rejection)
@@ -299,23 +294,10 @@ def _told(facts: SendFacts, rejection: Rejection) -> Draft:
     )
 
 
+def _is_withheld(problem: Refusal) -> bool:
+    """True if the conversation kept the secret back; else it found no way to log in."""
+    return problem.reason.startswith("no password")
+
+
 def _seen(attempt: Attempt, stage: Stage, value: str) -> Evidence:
     return Evidence("smtp", f"session with {attempt.host}:{attempt.port}", str(stage), value, server=attempt.address)
-
-
-def _speaks_clear(facts: SendFacts) -> bool:
-    """TLS was begun at once with a server that greets first."""
-    last = facts.last
-    if last is None or last.tls != "implicit" or last.result.stage is not Stage.TLS:
-        return False
-    problem = last.result.problem
-    if not isinstance(problem, Trouble) or problem.kind is not TroubleKind.TLS_FAILED:
-        return False
-    return bool(problem.heard) or "clear" in problem.detail or "wrong version" in problem.detail.lower()
-
-
-def _waits_for_tls(last: Attempt) -> bool:
-    """A greeting was waited for on a port that begins with TLS."""
-    if last.tls == "implicit" or last.port not in _TLS_FIRST or last.result.stage is not Stage.GREETING:
-        return False
-    return isinstance(last.result.problem, Trouble)
