@@ -111,16 +111,28 @@ def evidence_of(
             _presentation(answer, i),
             file=answer.sources[i].file if i < len(answer.sources) else None,
             line=answer.sources[i].line if i < len(answer.sources) else None,
-            span=span,
+            span=_presented_span(answer, i, span),
             server=answer.server,
         )
         for i in wanted
     )
 
 
+def _presented_span(answer: Answer, index: int, span: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The span in the text as it is shown, where an octet that is no UTF-8 takes four characters."""
+    if span is None or answer.question.type not in ("TXT", "SPF"):
+        return span
+    text = answer.texts[index]
+    return len(_shown(text[: span[0]])), len(_shown(text[: span[1]]))
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _presentation(answer: Answer, index: int) -> str:
     if answer.question.type in ("TXT", "SPF"):
-        return answer.texts[index].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return _shown(answer.texts[index])
     record = answer.records[index]
     if isinstance(record, tuple):
         return " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in record)
