@@ -33,8 +33,8 @@ class TargetKind(StrEnum):
 class Location:
     """One host that takes mail. ``a`` and ``aaaa`` are None when it was beyond `MAX_HOSTS`.
 
-    ``meant`` is set when the name does not exist but does so without the domain at its end: the trailing dot was
-    forgotten in the zone file (``mx.example.com.example.com``).
+    ``meant`` is set when the name does not exist but does so without the domain at its end, or carries the domain twice
+    (``mx.example.com.example.com``): the final dot was forgotten in the zone file.
     """
 
     name: str
@@ -119,7 +119,8 @@ def _implicit(domain: str, answer: Answer) -> Flow[Located]:
 def _host(name: str, preference: int, domain: str) -> Flow[Location]:
     a, aaaa = yield from together(ask(name, "A"), ask(name, "AAAA"))
     absent = a.known and aaaa.known and not a.records and not aaaa.records
-    meant = (yield from _without_origin(name, domain)) if absent else None
+    doubled = name.endswith(f".{domain}.{domain}")  # it may resolve all the same, through a wildcard
+    meant = (yield from _without_origin(name, domain)) if absent or doubled else None
     return Location(name, preference, a, aaaa, meant)
 
 

@@ -86,8 +86,10 @@ def doubled_origin(facts: DomainFacts) -> Findings:
     mx = _hosts(facts)
     for host in mx.hosts:
         if host.meant is not None:
+            found = (*host.a.records, *host.aaaa.records)
+            fate = f"resolves to {listed(found)}, most likely through a wildcard" if found else "does not exist"
             yield finding(
-                f"{host.name} does not exist; {host.meant} was meant",
+                f"{host.name} {fate}; {host.meant} was meant",
                 at=at(mx, host.name),
                 fix="end the name of the host with a dot (or write it without the domain)",
                 records=(RecordText(facts.name, "MX", f"{host.preference} {host.meant}."),),
@@ -205,6 +207,8 @@ def uneven_address_families(facts: DomainFacts) -> Findings:
     mx = _hosts(facts)
     found = _sorted(mx.hosts)
     _told(found)
+    if not found.reachable:
+        raise NotApplicable
     only_v4 = [host.name for host in found.reachable if host.v4 and not host.v6]
     only_v6 = [host.name for host in found.reachable if host.v6 and not host.v4]
     both = len(found.reachable) - len(only_v4) - len(only_v6)

@@ -71,9 +71,9 @@ def cannot_receive(facts: DomainFacts) -> Findings:
     Fix: publish an MX record if the domain is to receive mail; publish a null MX if it is not.
     """
     mx = _existing(facts)
-    if facts.parked or mx.answer.records:
+    if facts.parked:
         raise NotApplicable
-    if not mx.hosts:
+    if not mx.answer.records and not mx.hosts:
         yield finding(
             f"{facts.name} has neither MX nor A nor AAAA",
             at=evidence_of(mx.answer),
@@ -91,8 +91,10 @@ def implicit_mx(facts: DomainFacts) -> Findings:
     Fix: publish an MX record for the host that takes the mail, or a null MX if none does.
     """
     mx = _existing(facts)
-    if facts.parked or mx.answer.records or not mx.hosts:
+    if facts.parked or not (mx.answer.records or mx.hosts):
         raise NotApplicable
+    if not mx.implicit:
+        return
     addresses = mx.hosts[0].addresses
     yield finding(
         f"{facts.name} has no MX; mail for it goes to {listed(addresses)}",
