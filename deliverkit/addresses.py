@@ -24,6 +24,10 @@ _NOWHERE = (  # not global, though `ipaddress` of some Python versions says so
 )
 
 
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+"""RFC 6598: between an access provider and its customers."""
+
+
 def is_documentation(address: str) -> bool:
     """True for an address of a documentation network."""
     parsed = _parsed(address)
@@ -51,7 +55,9 @@ def kind(address: str) -> str:
         return "invalid"
     if is_public(address):
         return "public"
-    traits = ("loopback", "unspecified", "link_local", "multicast", "private")
+    if parsed in _SHARED:
+        return "shared"
+    traits = ("loopback", "unspecified", "link_local", "multicast", "reserved", "private")
     return next((trait.replace("_", "-") for trait in traits if getattr(parsed, f"is_{trait}")), "reserved")
 
 
