@@ -41,7 +41,7 @@ from deliverkit.smtp.dialogue import (
     Trouble,
     TroubleKind,
 )
-from deliverkit.smtp.reply import Reply
+from deliverkit.smtp.reply import Reply, ReplyReader
 from deliverkit.smtp.transcript import Transcript
 
 T = TypeVar("T")
@@ -248,10 +248,13 @@ class _Session:
         if told in _FAILURES:
             return self._fail(_FAILURES[told], waiting_for)
         lines = told.split("\n")
+        reader = ReplyReader()  # the words of a story are read like those of a server, liberties and all
         for number, line in enumerate(lines, 1):
             mark = " " if number == len(lines) else "-"
             self.transcript.line("server", f"{line[:3]}{mark}{line[4:]}")
-        return Reply(int(lines[0][:3]), tuple(line[4:] for line in lines))
+            reader.feed(f"{line[:3]}{mark}{line[4:]}\r\n".encode())
+        found = reader.take()
+        return found if isinstance(found, Reply) else self._fail(TroubleKind.GARBAGE, waiting_for, told)
 
     # -- TLS --------------------------------------------------------------------------------------------
 
