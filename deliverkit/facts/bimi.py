@@ -19,7 +19,7 @@ class BimiFacts(Facts):
 
     ``records`` maps the place in the answer to each text meant as a BIMI record. ``record`` is the one receivers use:
     None when there is not exactly one or it is invalid. ``found_at`` is the domain whose record it is, the
-    Organizational Domain where the domain itself has none (draft §7.2).
+    Organizational Domain where the domain itself has none.
     """
 
     domain: str

@@ -20,7 +20,7 @@ _VERSION = re.compile(r"v[ \t]*=[ \t]*BIMI1[ \t]*(?:;|$)")
 class BimiRecord:
     """One text as a BIMI record. ``selected`` is True if receivers count it, ``valid`` if they can use it.
 
-    ``declines`` is True for the record that says "no indicator, please": l and a both empty (draft §4.3).
+    ``declines`` is True for the record that says "no indicator, please": l and a both empty.
     """
 
     text: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import RecordText, Severity, evidence_of, finding
+from deliverkit.protocols.tlsrpt import TlsRptRecord, parse_tlsrpt
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -42,7 +43,7 @@ def record_unusable(facts: DomainFacts) -> Findings:
     for index, record in seen.records:
         wrong = [fault for fault in record.faults if fault.fatal]
         if wrong and (record.selected or not any(other.selected for _, other in seen.records)):
-            addresses = ",".join(uri.text for uri in record.rua if uri.valid) or f"mailto:tls-reports@{facts.name}"
+            addresses = _addresses(record) or f"mailto:tls-reports@{facts.name}"
             yield finding(
                 "; ".join(fault.detail for fault in wrong),
                 at=tuple(e for fault in wrong for e in evidence_of(seen.answer, index, span=fault.span)),
@@ -85,3 +86,14 @@ def two_report_fields(facts: DomainFacts) -> Findings:
             at=tuple(e for fault in doubled for e in evidence_of(seen.answer, index, span=fault.span)),
             records=(RecordText(f"_smtp._tls.{facts.name}", "TXT", f"v=TLSRPTv1; rua={addresses}"),),
         )
+
+
+def _addresses(record: TlsRptRecord) -> str:
+    """The usable addresses of a record, those where only mailto: is missing included."""
+    found = []
+    for uri in record.rua:
+        bare = uri.text if uri.scheme else f"mailto:{uri.text}"
+        read = parse_tlsrpt(f"v=TLSRPTv1; rua={bare}")
+        if read.valid and len(read.rua) == 1:
+            found.append(bare)
+    return ",".join(dict.fromkeys(found))

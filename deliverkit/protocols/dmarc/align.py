@@ -85,7 +85,7 @@ def evaluate(
     """The DMARC result for an Author Domain (or address) and the identifiers that passed.
 
     The ``unknown`` identifiers ended in temperror: one that would align makes the result temperror, not fail
-    (RFC 9989 §5.3.2).
+    (RFC 9989 §5.3).
     """
     try:
         author = to_ascii(header_from.rpartition("@")[2])

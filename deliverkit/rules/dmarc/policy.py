@@ -9,7 +9,8 @@ from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Severity, finding
 from deliverkit.names import labels
 from deliverkit.protocols.dmarc.record import POLICIES
-from deliverkit.rules.dmarc.reading import evidence, proposal, stated_policy
+from deliverkit.rules.dmarc.reading import evidence, stated_policy
+from deliverkit.rules.dmarc.repair import proposal
 from deliverkit.rules.registry import Findings, rule
 
 _ALL_FAILS = re.compile(r"v=spf1\s+-all\s*", re.IGNORECASE).fullmatch
@@ -84,7 +85,8 @@ def nonexistent_subdomains_open(facts: DomainFacts) -> Findings:
     """
     record = stated_policy(facts)
     policy, tag = record.asked("np")
-    if record.np is None and policy != "reject" and _at_the_top(facts):
+    weaker = record.sp is not None and record.p is not None and _rank(record.sp) < _rank(record.p)  # DMARC022
+    if record.np is None and policy != "reject" and not weaker and _at_the_top(facts):
         yield finding(
             f"np is absent, so {tag}={policy} covers them",
             at=evidence(facts.dmarc),

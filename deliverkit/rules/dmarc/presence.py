@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import RecordText, Severity, evidence_of, finding
 from deliverkit.flow import Status
 from deliverkit.protocols.dmarc.discover import Step
-from deliverkit.protocols.dmarc.record import DmarcRecord, is_dmarc, parse_dmarc
+from deliverkit.protocols.dmarc.record import DmarcRecord
 from deliverkit.protocols.fault import Fault
-from deliverkit.protocols.taglist import TYPOGRAPHIC
-from deliverkit.rules.dmarc.reading import evidence, listed, of_faults, proposal, rewritten
+from deliverkit.rules.dmarc.reading import evidence, listed, of_faults
+from deliverkit.rules.dmarc.repair import addresses, proposal, repaired, rewritten
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -91,11 +89,11 @@ def record_ignored(facts: DomainFacts) -> Findings:
         return
     for index, record in own:
         fault = next(fault for fault in record.faults if fault.kind == "version")
-        repaired = _repaired(record.text)
+        better = repaired(record.text)
         yield finding(
             f"{fault.detail}: receivers ignore the record",
             at=evidence_of(facts.dmarc.answer, index, span=fault.span),
-            records=(_record(facts, repaired),) if repaired else (),
+            records=(_record(facts, better),) if better else (),
         )
 
 
@@ -185,17 +183,7 @@ def _record(facts: DomainFacts, text: str) -> RecordText:
 def _merged(records: tuple[DmarcRecord, ...]) -> str:
     """One record out of several: the first with a policy, reporting to all addresses of all."""
     best = next((record for record in records if record.policy_valid), records[0])
-    uris = dict.fromkeys(uri.target for record in records for uri in record.reports_to if uri.scheme == "mailto")
-    return rewritten(best, rua=",".join(uris) or None)
-
-
-def _repaired(text: str) -> str | None:
-    """The record that was meant: without quotes and backslashes, v=DMARC1 in front; None if that is guesswork."""
-    bare = re.sub(rf"[\"'{TYPOGRAPHIC}\\]", "", text).strip()
-    rest = re.sub(r"^\s*v\s*[=:]?\s*DMARC1?[\s;,]*|;\s*v\s*=\s*DMARC1\s*;?", "", bare, flags=re.IGNORECASE)
-    repaired = f"v=DMARC1; {rest}"
-    record = parse_dmarc(repaired)
-    return rewritten(record) if is_dmarc(repaired) and record.applies else None
+    return rewritten(best, rua=addresses(tuple(uri for record in records for uri in record.rua)))
 
 
 def _invalid_addresses(record: DmarcRecord) -> list[Fault]:

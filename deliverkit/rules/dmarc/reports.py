@@ -6,7 +6,8 @@ from deliverkit.facts.base import Unobserved
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dmarc.destinations import Consent, Destination
-from deliverkit.rules.dmarc.reading import evidence, proposal, record_in_force, stated_policy
+from deliverkit.rules.dmarc.reading import evidence, record_in_force, stated_policy
+from deliverkit.rules.dmarc.repair import proposal, with_mailto
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -34,13 +35,11 @@ def report_address_unusable(facts: DomainFacts) -> Findings:
     """
     record = record_in_force(facts)
     for one in _with(facts, Consent.INVALID):
-        repaired = _repaired(one)
-        others = [uri.target for uri in record.rua if uri.valid]
-        rua = ",".join([*others, repaired]) if repaired and one.tag == "rua" else None
+        repairable = with_mailto(one.uri) is not None
         yield finding(
             f"{one.tag}: {one.why}",
             at=evidence(facts.dmarc, [one.uri.span]),
-            records=proposal(facts.dmarc, record, rua=rua) if rua else (),
+            records=proposal(facts.dmarc, record) if repairable else (),
         )
 
 
@@ -100,10 +99,3 @@ def _all_answered(facts: DomainFacts) -> None:
     unknown = _with(facts, Consent.UNKNOWN)
     if unknown:
         raise Unobserved(unknown[0].why)
-
-
-def _repaired(one: Destination) -> str | None:
-    """The address that was meant, where only mailto: is missing."""
-    if any(fault.kind == "uri-no-mailto" for fault in one.uri.faults) and len(one.uri.faults) == 1:
-        return f"mailto:{one.uri.text}"
-    return None

@@ -6,7 +6,8 @@ from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Severity, finding
 from deliverkit.protocols.dmarc.record import REMOVED_TAGS, DmarcRecord
 from deliverkit.protocols.fault import Fault
-from deliverkit.rules.dmarc.reading import listed, of_faults, proposal, record_in_force
+from deliverkit.rules.dmarc.reading import listed, of_faults, record_in_force
+from deliverkit.rules.dmarc.repair import proposal
 from deliverkit.rules.registry import Findings, rule
 
 _BREAKS = (
