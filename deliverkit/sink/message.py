@@ -57,7 +57,7 @@ class CapturedMessage:
     mail_from: str
     rcpt_tos: tuple[str, ...]
     raw: bytes = field(repr=False)
-    transcript: Transcript = field(repr=False)
+    transcript: Transcript = field(repr=False, compare=False)
     mail_options: tuple[str, ...] = ()
     authenticated_as: str | None = None
     tls: str | None = None
@@ -75,6 +75,13 @@ class CapturedMessage:
     def name(self) -> str:
         """The name under which the message is reported."""
         return f"message {self.id}"
+
+    @property
+    def summary(self) -> str:
+        """``<a@example.com> to <b@example.org>: Subject`` in one line."""
+        others = f" and {len(self.rcpt_tos) - 1} more" if len(self.rcpt_tos) > 1 else ""
+        line = f"<{self.mail_from}> to <{self.rcpt_tos[0] if self.rcpt_tos else ''}>{others}: {self.subject[:120]}"
+        return "".join(c if c.isprintable() else " " for c in line)
 
     @property
     def parsed(self) -> email.message.EmailMessage:

@@ -429,7 +429,9 @@ def tls_failure(error: BaseException | None) -> str:
     reason = getattr(error, "reason", None)
     if reason:
         return str(reason).replace("_", " ").lower()
-    return (str(error) or type(error).__name__) if error else "the connection was closed"
+    if error is None or isinstance(error, ConnectionError):
+        return "the client hung up, as one does that refuses the certificate"
+    return str(error) or type(error).__name__
 
 
 def _stored_reply(receipt: str) -> str:

@@ -221,7 +221,7 @@ class ImplicitTls(asyncio.Protocol):
             else:
                 self._failed(FaultKind.TLS_FAILED, f"the handshake failed: {why}")
         except OSError as failed:  # the client hung up
-            self._failed(FaultKind.TLS_FAILED, f"the client closed during the handshake: {tls_failure(failed)}")
+            self._failed(FaultKind.TLS_FAILED, f"the handshake failed: {tls_failure(failed)}")
         except asyncio.CancelledError:
             transport.abort()
             raise

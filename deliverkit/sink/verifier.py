@@ -13,7 +13,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deliverkit.addresses import kind
 from deliverkit.engine.capture import capture_report, with_capture
@@ -112,7 +112,8 @@ class Verifier:
         message = self._read(id_)
         if message is None:  # evicted meanwhile
             return
-        self._done(message, with_capture(await self._verified(message), message.facts()))
+        report = with_capture(await self._verified(message), message.facts())
+        self._done(message, replace(report, subject=replace(report.subject, remark=message.summary)))
 
     async def _verified(self, message: CapturedMessage) -> Report:
         started, began = self._world.now(), time.monotonic()
