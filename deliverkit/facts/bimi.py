@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from deliverkit.facts.base import Facts, missing
 from deliverkit.facts.placed import Misplaced, look_elsewhere
-from deliverkit.flow import Answer, Flow, Status, ask
+from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.protocols.bimi import BimiRecord, is_bimi, looks_like_bimi, parse_bimi
-from deliverkit.protocols.dmarc.discover import walk
+from deliverkit.protocols.dmarc.discover import Walk, walk
 
 SELECTOR = "default"
 
@@ -49,10 +50,11 @@ def observe_bimi(domain: str) -> Flow[BimiFacts]:
         return _unknown(domain, own, own.why())
     if _records(own):
         return _facts(domain, own, domain)
-    misplaced = yield from look_elsewhere(domain, prefix, is_bimi, also=("_bimi",))
+    both: tuple[Any, ...] = yield from together(look_elsewhere(domain, prefix, is_bimi, also=("_bimi",)), walk(domain))
+    misplaced: tuple[Misplaced, ...] = both[0]
+    walked: Walk = both[1]
     if misplaced:
         return _facts(domain, own, domain, misplaced)
-    walked = yield from walk(domain)
     if walked.org_domain is None:
         return _unknown(domain, own, walked.unknown[0].answer.why())
     if walked.org_domain == domain:

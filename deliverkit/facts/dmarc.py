@@ -7,7 +7,7 @@ from typing import Any
 
 from deliverkit.facts.base import Facts, missing
 from deliverkit.facts.placed import Misplaced, look_elsewhere
-from deliverkit.flow import Answer, Flow, Status, ask
+from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.protocols.dmarc.destinations import Destination, destinations
 from deliverkit.protocols.dmarc.discover import Discovery, Step, discover_dmarc
 from deliverkit.protocols.dmarc.record import DmarcRecord, is_dmarc, looks_like_dmarc, parse_dmarc
@@ -81,6 +81,14 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
     unknown_above: Any = missing(discovery.walk.unknown[0].answer.why()) if discovery.walk.unknown else None
     texts = answer.texts if answer.status is Status.OK else ()
     own = tuple((i, parse_dmarc(text)) for i, text in enumerate(texts) if is_dmarc(text) or looks_like_dmarc(text))
+    found: tuple[Any, ...] = yield from together(
+        destinations(discovery),
+        _if(not own, look_elsewhere(domain, PREFIX, is_dmarc), ()),
+        _alias_beside(answer),
+        _if(discovery.record is None or discovery.record.psd == "y", _mx(domain), None),
+        _if(bool(texts) and not own, _answers_everywhere(domain, answer), False),
+    )
+    listed, misplaced, alias, mx, wildcard = found
     return DmarcFacts(
         domain=domain,
         discovery=discovery,
@@ -89,12 +97,17 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
         record=discovery.record or trouble,
         policy=trouble or discovery.policy,
         org_domain=unknown_above or discovery.org_domain,
-        destinations=(yield from destinations(discovery)),
-        misplaced=() if own else (yield from look_elsewhere(domain, PREFIX, is_dmarc)),
-        alias=(yield from _alias_beside(answer)),
-        mx=(yield from _mx(domain)) if discovery.record is None or discovery.record.psd == "y" else None,
-        wildcard=bool(texts) and not own and (yield from _answers_everywhere(domain, answer)),
+        destinations=listed,
+        misplaced=misplaced,
+        alias=alias,
+        wildcard=wildcard,
+        mx=mx,
     )
+
+
+def _if(wanted: bool, flow: Flow[Any], otherwise: Any) -> Flow[Any]:
+    """Run the flow only where its question matters."""
+    return (yield from flow) if wanted else otherwise
 
 
 def _mx(domain: str) -> Flow[Answer]:

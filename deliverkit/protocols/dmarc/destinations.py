@@ -5,8 +5,9 @@ A temporary error is no refusal, and nothing found here changes the policy that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.protocols.dmarc.discover import Discovery, Source, walk
@@ -104,9 +105,9 @@ def _destination(tag: str, uri: ReportUri, stands: dict[str, _Standing]) -> Dest
 
 def _host(host: str, policy_domain: str, org_domain: str | None) -> Flow[_Standing]:
     """One destination host: its consent, and whether it takes mail at all."""
-    takes_mail = yield from _takes_mail(host)
-    standing = yield from _consent(host, policy_domain, org_domain)
-    return _Standing(standing.consent, standing.why, standing.asked, standing.answer, standing.overrides, takes_mail)
+    both: tuple[Any, ...] = yield from together(_consent(host, policy_domain, org_domain), _takes_mail(host))
+    standing: _Standing = both[0]
+    return replace(standing, takes_mail=both[1])
 
 
 def _consent(host: str, policy_domain: str, org_domain: str | None) -> Flow[_Standing]:
