@@ -66,7 +66,8 @@ def submit_flow(submission: Submission, envelopes: Iterable[Envelope]) -> SmtpFl
         result = yield from _logged_in(submission, submission.auth, result, offered)
     if result.stage is None:
         result = yield from _delivered(submission, envelopes, result, offered)
-    yield from goodbye(alive=result.stage != Stage.CONNECT and not isinstance(result.problem, Trouble))
+    alive = result.stage != Stage.CONNECT and not isinstance(result.problem, Trouble)
+    yield from goodbye(alive=alive, timeout_s=submission.reply_s)
     return result
 
 
@@ -137,10 +138,10 @@ def _handshaken(submission: Submission, result: SubmitResult) -> SmtpFlow[Submit
     return replace(result, tls=session)
 
 
-def goodbye(*, alive: bool) -> SmtpFlow[None]:
+def goodbye(*, alive: bool, timeout_s: float) -> SmtpFlow[None]:
     """QUIT, hear the 221 if it comes soon (RFC 5321 §4.1.1.10), and hang up."""
     if alive:
-        yield Say("QUIT", timeout_s=5.0)
+        yield Say("QUIT", timeout_s=min(timeout_s, 5.0))
     yield Hangup()
 
 

@@ -99,7 +99,7 @@ def probe_flow(target: Target) -> SmtpFlow[Inspection]:
         seen, alive = yield from _introduced(target, seen, helo)
     if alive:
         seen, alive = yield from _tried(target, seen)
-    yield from goodbye(alive=alive)
+    yield from goodbye(alive=alive, timeout_s=target.reply_s)
     return seen
 
 

@@ -172,6 +172,8 @@ class Wire(asyncio.Protocol):
                 self.tls.unwrap()
             self._flush()
         self._end("closed by the client")
+        if self.transport.get_write_buffer_size():  # the server does not read what it was sent
+            self.transport.abort()
         self.transport.close()
         try:
             async with asyncio.timeout(patience_s):
@@ -182,7 +184,7 @@ class Wire(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the connection at once."""
-        if self.transport is not None:
+        if self.transport is not None and not self.closed.done():
             self.transport.abort()
 
     # -- inside -------------------------------------------------------------------------------------------
