@@ -261,20 +261,17 @@ class _Reader:
         match = re.fullmatch(r"(.*?)(?:/([0-9]+))?(?://([0-9]+))?", rest)
         assert match is not None  # every group may be empty
         argument, four, six = match.groups()
+        if argument and argument[0] != ":":  # a slash that begins no prefix length
+            detail = f"{rest!r} is no prefix length; {kind}/24, {kind}//64 and {kind}/24//64 are"
+            self.fault("bad-prefix", detail, at, at + len(rest))
+            return None
         fields: dict[str, Any] = {}
-        sound = True
         for digits, limit, key, group in ((four, 32, "prefix4", 2), (six, 128, "prefix6", 3)):
             if digits is not None:
-                value = self._prefix(digits, limit, at + match.start(group))
-                sound, fields[key] = sound and value is not None, value
-        if argument.startswith(":"):
-            spec = self._domain_spec(argument[1:], at + 1, kind)
-            sound, fields["spec"] = sound and spec is not None, spec
-        elif argument:  # a slash that begins no prefix length
-            detail = f"{argument!r} is no prefix length; {kind}/24, {kind}//64 and {kind}/24//64 are"
-            self.fault("bad-prefix", detail, at, at + len(argument))
-            sound = False
-        return fields if sound else None
+                fields[key] = self._prefix(digits, limit, at + match.start(group))
+        if argument:
+            fields["spec"] = self._domain_spec(argument[1:], at + 1, kind)
+        return None if None in fields.values() else fields
 
     def _network(self, kind: str, rest: str, at: int) -> dict[str, Any] | None:
         """ip4 = "ip4" ":" ip4-network [ ip4-cidr-length ]; ip6 alike (§5.6)"""
