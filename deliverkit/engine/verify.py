@@ -31,7 +31,7 @@ from deliverkit.flow import Flow, ask, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
 from deliverkit.protocols.dkim.verify import read_message as read_signatures
-from deliverkit.protocols.dmarc.align import DmarcResult, evaluate, spf_identifier
+from deliverkit.protocols.dmarc.align import Alignment, DmarcResult, evaluate, spf_identifier
 from deliverkit.protocols.iprev import iprev
 from deliverkit.protocols.spf.evaluate import check_host
 from deliverkit.protocols.spf.record import Result as Spf
@@ -138,7 +138,7 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
     )
     told = dict(zip(signed.key_names, answers, strict=True))
     dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
-    dmarc = await world.run(_dmarc(message, spf, dkim))
+    dmarc, alignments = await world.run(_dmarc(message, spf, dkim))
     mutations = await _work(partial(_mutations, signed, dkim), len(octets))
     return AuthenticationFacts(
         spf=spf,
@@ -149,6 +149,7 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
         dkim_result=dkim.result,
         unchecked_signatures=dkim.unchecked,
         unreadable=dkim.unreadable,
+        alignments=alignments,
         mutations=mutations,
     )
 
@@ -201,10 +202,10 @@ def _reverse(message: MessageFacts) -> Flow[Any]:
     return (yield from iprev(message.client_ip))
 
 
-def _dmarc(message: MessageFacts, spf: Any, dkim: DkimVerdict) -> Flow[Any]:
+def _dmarc(message: MessageFacts, spf: Any, dkim: DkimVerdict) -> Flow[tuple[Any, tuple[Alignment, ...]]]:
     """DMARC of the Author Domain from the identifiers that passed, and those that could not be told."""
     if message.header_from is None:
-        return DmarcResult("permerror", "", None, None, "there is no single Author Domain in From")
+        return DmarcResult("permerror", "", None, None, "there is no single Author Domain in From"), ()
     told = spf if isinstance(spf, SpfResult) else None
     outcome = yield from evaluate(
         message.header_from,
@@ -214,6 +215,7 @@ def _dmarc(message: MessageFacts, spf: Any, dkim: DkimVerdict) -> Flow[Any]:
         spf_domain_unknown=told.domain if told and told.result is Spf.TEMPERROR else None,
     )
     if told is None and outcome.result == "fail":
-        why = f"no aligned DKIM signature passes, and SPF is unknown: {spf.reason}"
-        return missing(f"DMARC of {message.header_from}: {why}")
-    return outcome
+        dkim_says = outcome.why if outcome.dkim else "no DKIM signature passes that counts"
+        why = f"DMARC of {message.header_from}: {dkim_says}, and SPF is unknown: {spf.reason}"
+        return missing(why), outcome.dkim
+    return outcome, outcome.dkim

@@ -12,7 +12,7 @@ from typing import Any
 from deliverkit.facts.base import Facts, Missing, not_asked
 from deliverkit.protocols.dkim.verify import Result as DkimWord
 from deliverkit.protocols.dkim.verify import SignatureVerdict
-from deliverkit.protocols.dmarc.align import DmarcResult
+from deliverkit.protocols.dmarc.align import Alignment, DmarcResult
 from deliverkit.protocols.iprev import Iprev
 from deliverkit.protocols.spf.evaluate import CheckResult
 from deliverkit.protocols.spf.record import Result as SpfWord
@@ -78,6 +78,7 @@ class AuthenticationFacts(Facts):
     dkim_result: DkimWord = DkimWord.NONE
     unchecked_signatures: int = 0
     unreadable: str | None = None  # why DKIM could not read the header at all
+    alignments: tuple[Alignment, ...] = ()  # of the signatures that pass, where a DMARC record applies
     mutations: tuple[str | None, ...] = ()  # for each signature: what was done to the body after signing
     arc: None = None
 

@@ -27,6 +27,8 @@ def name_mutation(body: bytes, signature: Signature) -> str | None:
         whole = canonical(changed)
         return hashlib.sha256(whole[: signature.body_length]).digest() == signature.body_hash
 
+    if hashlib.sha256(canonical(body).replace(b"\r\n", b"\n")).digest() == signature.body_hash:
+        return "it was signed with LF line ends: sign after the line ends are CRLF"
     for said, undo in _UNDOING:
         undone = undo(body)
         if undone is not None and undone != body and hashed(undone):
@@ -74,10 +76,6 @@ def _hexed_again(body: bytes) -> bytes:
     return re.sub(rb"=[0-9A-F]{2}", lambda match: match[0].lower(), body)
 
 
-def _as_lf(body: bytes) -> bytes:
-    return body.replace(b"\r\n", b"\n")
-
-
 def _from_latin1(body: bytes) -> bytes | None:
     """Text that was made UTF-8 from ISO-8859-1 on the way."""
     try:
@@ -87,7 +85,6 @@ def _from_latin1(body: bytes) -> bytes | None:
 
 
 _UNDOING: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
-    ("it was signed with LF line ends: sign after the line ends are CRLF", _as_lf),
     ("a > was put before lines that begin with From (mbox storage)", _unquoted_from),
     ("dots at the beginning of lines are still doubled: transparency was not undone (RFC 5321 §4.5.2)", _unstuffed),
     ("dots at the beginning of lines were lost: the sender signed after doubling them", _restuffed),

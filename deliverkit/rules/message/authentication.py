@@ -48,7 +48,7 @@ def spf_fails(facts: MessageFacts) -> Findings:
         family = "ip6" if ":" in spf.check.client_ip else "ip4"
         fix = (
             f"If {spf.check.client_ip} is yours, add `{family}:{spf.check.client_ip}`, or the include of the service"
-            f" that runs it, to the SPF record of {spf.domain} before its `all`; if not, send through a server it names."
+            f" that runs it, to the SPF record of {spf.domain} before its `all`; if not, send through one it names."
         )
         yield finding(_said(spf), at=_record(spf), fix=fix)
 
@@ -228,6 +228,6 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
     """
     dmarc = _dmarc(facts)
     needs(dmarc.identifier)
-    if dmarc.identifier is not None and dmarc.identifier.method == "spf":
+    if dmarc.identifier is not None and dmarc.identifier.method == "spf" and not facts.authentication.alignments:
         field = facts.header.first("from")
         yield finding(f"{dmarc.header_from}: {_why(facts, dmarc)}", at=(at_field(facts, field),) if field else ())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deliverkit.facts.base import NotApplicable, Unobserved
+from deliverkit.facts.base import Missing, NotApplicable, Unobserved
 from deliverkit.facts.message import MessageFacts
 from deliverkit.findings import Evidence, Severity, evidence_of, finding
 from deliverkit.protocols.dkim.key import RECOMMENDED
@@ -67,8 +67,25 @@ def not_signed(facts: MessageFacts) -> Findings:
     Fix: have the sending server or the application sign with a key of the domain in From (`deliverkit send
     --dkim-key` shows what that looks like).
     """
-    if not facts.authentication.dkim and not facts.authentication.unreadable:
+    if not facts.authentication.dkim and not facts.header.all("dkim-signature"):
         yield finding("no DKIM-Signature field")
+
+
+@rule("MSG009", Severity.WARNING, "RFC 9989 §4.4.1")
+def signed_by_others_only(facts: MessageFacts) -> Findings:
+    """Only domains other than the author's have signed the message.
+
+    Why: a signature of the mail service helps its reputation, not yours: it is not aligned with the domain in From, so
+    DMARC hangs on SPF alone.
+    Fix: set up DKIM for your own domain at the service that sends for you, so that it signs with `d=` of your domain.
+    """
+    authentication = facts.authentication
+    dmarc = authentication.raw("dmarc")
+    failed = not isinstance(dmarc, Missing) and dmarc.result == "fail"  # that has a rule of its own
+    _signatures(facts)
+    others = [one.domain for one in authentication.alignments if one.aligned is False]
+    if others and len(others) == len(authentication.alignments) and not failed:
+        yield finding(f"From is {facts.header_from}; signed by {', '.join(others)}")
 
 
 @rule("MSG011", Severity.WARNING, "RFC 6376 §6.1.3")
