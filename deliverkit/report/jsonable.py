@@ -42,8 +42,10 @@ def jsonable(value: Any) -> Any:
     if hasattr(value, "to_json"):
         return jsonable(value.to_json())
     if dataclasses.is_dataclass(value):
-        raw = value.raw if isinstance(value, Facts) else lambda name: getattr(value, name)
-        return {f.name: jsonable(raw(f.name)) for f in dataclasses.fields(value) if not f.name.startswith("_")}
+        names = [f.name for f in dataclasses.fields(value) if not f.name.startswith("_")]
+        if isinstance(value, Facts):
+            return {name: jsonable(value.raw(name)) for name in names}
+        return {name: jsonable(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(jsonable(k)): jsonable(v) for k, v in value.items()}
     if isinstance(value, (Sequence, set, frozenset)):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from deliverkit.facts.base import NotApplicable, NotAsked, Unobserved
+from deliverkit.facts.base import Facts, NotApplicable, NotAsked, Unobserved
 from deliverkit.findings import Draft, Finding, Fix, Inconclusive, Judgement, Severity
 
 Findings: TypeAlias = Iterator[Draft]
@@ -137,7 +137,7 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
     unasked: list[str] = []
     crashed: list[str] = []
     for r in rules:
-        if not isinstance(facts, r.facts_type):
+        if not isinstance(facts, r.facts_type) or not isinstance(facts, Facts):
             continue
         severity = severities.get(r.id, r.severity)
         try:

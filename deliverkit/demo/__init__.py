@@ -1,0 +1,1 @@
+"""The embedded world of ``deliverkit demo``: a name server and SMTP listeners on loopback, two domains, one job."""
