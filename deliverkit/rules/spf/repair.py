@@ -14,6 +14,7 @@ from deliverkit.protocols.spf.address import parse_ip4, parse_ip6
 from deliverkit.protocols.spf.record import Directive, Modifier, Record, is_spf, parse_record
 
 _WRAPPING = "\"'`;,<>()\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u200b\u200e\ufeff\uff02"
+_QUOTES = '["\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\uff02]'
 _LONGEST_MENDED = 300
 _ALIASES = {
     "ip": "ip4", "ipv4": "ip4", "ip-4": "ip4", "ipv6": "ip6", "ip-6": "ip6", "includes": "include",
@@ -45,6 +46,7 @@ def mended(term: str) -> str | None:
         return term
     if len(term) > _LONGEST_MENDED:
         return None
+    term = re.sub(_QUOTES, "", term)
     split = re.fullmatch(r"(.+?)([-~?+]all)", term, re.IGNORECASE)
     if split and (left := mended(split[1])):
         return f"{left} {split[2]}"
@@ -58,7 +60,7 @@ def mended(term: str) -> str | None:
     elif network:
         tried = f"{qualifier}{network}"
     else:
-        tried = f"{qualifier}{name}{sign}{_without_zeros(value)}"
+        tried = _without_zeros(f"{qualifier}{name}{sign}{value}")
     return tried if _sound(f"v=spf1 {tried}") else None
 
 
@@ -70,8 +72,8 @@ def _network(text: str) -> str | None:
     return f"{kind}:{address}{slash}{prefix}" if kind else None
 
 
-def _without_zeros(value: str) -> str:
-    return re.sub(r"(/)0+(?=\d)", r"\1", value)
+def _without_zeros(term: str) -> str:
+    return re.sub(r"(?<=/)0+(?=\d)", "", term)
 
 
 def _sound(text: str) -> bool:

@@ -1,0 +1,99 @@
+"""What SPF findings offer is sound: records to publish parse, spans lie inside, records are mended and merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deliverkit.protocols.spf.record import is_spf, parse_record
+from deliverkit.report.model import Report
+from deliverkit.rules.spf.repair import mended, merged, repaired
+from deliverkit.world.story import load_story, run_story
+
+STORIES = Path(__file__).parents[2] / "fixtures" / "stories" / "spf"
+PATHS = sorted(STORIES.glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    """Every SPF story, judged once."""
+    return {path.stem: run_story(load_story(path)) for path in PATHS}
+
+
+def test_offered_records_are_sound(reports: dict[str, Report]) -> None:
+    """Each record that a finding offers is an SPF record without a syntax error."""
+    offered = [(s, r.value) for s, report in reports.items() for f in report.findings for r in f.fix.records]
+    assert len(offered) > 30
+    for slug, value in offered:
+        assert is_spf(value) and parse_record(value).fatal is None, (slug, value)
+
+
+def test_every_finding_has_evidence_that_points_into_what_is_shown(reports: dict[str, Report]) -> None:
+    """A finding names where it was seen; a span lies inside the value."""
+    for slug, report in reports.items():
+        for found in report.findings:
+            assert found.evidence and found.detail and found.fix.text, (slug, found.rule)
+            for evidence in found.evidence:
+                if evidence.span is not None:
+                    assert 0 <= evidence.span[0] < evidence.span[1] <= len(evidence.value), (slug, found.rule)
+
+
+def test_no_rule_crashes(reports: dict[str, Report]) -> None:
+    """A crash is our bug and never part of a story."""
+    for report in reports.values():
+        assert not [i for i in report.inconclusive if "crashed" in i.reason]
+
+
+@pytest.mark.parametrize(
+    ("broken", "sound"),
+    [
+        ("v=spf1 ip4:192.0.2.1~all", "v=spf1 ip4:192.0.2.1 ~all"),
+        ("v=spf1; ip4:192.0.2.1; -all;", "v=spf1 ip4:192.0.2.1 -all"),
+        ('"v=spf1 mx -all"', "v=spf1 mx -all"),
+        (" v=spf1 mx -all", "v=spf1 mx -all"),
+        ("\u201cv=spf1 mx -all\u201d", "v=spf1 mx -all"),
+        ("v=spf1 include: mail.example.net -all", "v=spf1 include:mail.example.net -all"),
+        ("v=spf1 ipv4:192.0.2.1 ipv6:2001:db8::1 -all", "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"),
+        ("v=spf1 a:192.0.2.1 192.0.2.2 -all", "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all"),
+        ("v=spf1 ip4:2001:db8::1 -all", "v=spf1 ip6:2001:db8::1 -all"),
+        ("v=spf1 ip4:192.0.2.0/024 a/08 -all", "v=spf1 ip4:192.0.2.0/24 a/8 -all"),
+        ("v=spf1 redirect:mail.example.net", "v=spf1 redirect=mail.example.net"),
+        ("v=spf1 -redirect=mail.example.net", "v=spf1 redirect=mail.example.net"),
+        ("v=spf1 include:\u201cmail.example.net\u201d -all", "v=spf1 include:mail.example.net -all"),
+        ("v=sfp1 mx -all", "v=spf1 mx -all"),
+        ("v=spf10 mx -all", "v=spf1 mx -all"),
+        ("spf1 mx -all", "v=spf1 mx -all"),
+        ("v=spf1 ip4:300.0.2.1 -all", None),
+        ("v=spf1 foo:bar -all", None),
+        ("v=spf1 redirect=a.example redirect=b.example", None),
+    ],
+)
+def test_mending(broken: str, sound: str | None) -> None:
+    """What editors and copying break is mended; what cannot be known is not guessed."""
+    assert repaired(broken) == sound
+
+
+def test_mending_puts_a_space_where_strings_met() -> None:
+    """The places of the joins are given."""
+    assert repaired("v=spf1 mxinclude:a.example-all", [9, 26]) == "v=spf1 mx include:a.example -all"
+
+
+def test_merging_keeps_every_term_once_and_the_milder_end() -> None:
+    """Two records at one name become one."""
+    texts = ("v=spf1 include:a.example mx -all", "v=spf1 mx ip4:192.0.2.1 ~all")
+    assert merged(map(parse_record, texts)) == "v=spf1 include:a.example mx ip4:192.0.2.1 ~all"
+    assert merged(map(parse_record, ("v=spf1 mx -all", "v=spf1 ipv4:192.0.2.1"))) is None
+    assert merged(map(parse_record, ("v=spf1 redirect=a.example", "v=spf1 redirect=b.example"))) is None
+
+
+@given(st.text(max_size=80), st.lists(st.integers(0, 80), max_size=3))
+def test_mending_anything_gives_a_sound_record_or_nothing(text: str, joins: list[int]) -> None:
+    """Whatever is mended can be published."""
+    for given_text in (text, f"v=spf1 {text}"):
+        found = repaired(given_text, joins)
+        assert found is None or (is_spf(found) and parse_record(found).fatal is None)
+    term = mended(text.replace(" ", ""))
+    assert term is None or parse_record(f"v=spf1 {term}").fatal is None
