@@ -6,20 +6,29 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tests.peers.programs import find
 
 
 class Knot:
-    """Serve zones (origin to master-file text) at ``address``; ends by process id."""
+    """Serve zones (origin to master-file text) at ``address``, those in ``signed`` with DNSSEC; ends by process id."""
 
-    def __init__(self, folder: Path, zones: Mapping[str, str], address: str = "127.0.0.1", port: int = 5300) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        zones: Mapping[str, str],
+        address: str = "127.0.0.1",
+        port: int = 5300,
+        *,
+        signed: Collection[str] = (),
+    ) -> None:
         self.folder = folder
         self.zones = zones
         self.address = address
         self.port = port
+        self.signed = frozenset(signed)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -28,12 +37,15 @@ class Knot:
         entries = []
         for number, (origin, text) in enumerate(self.zones.items()):
             (self.folder / f"{number}.zone").write_text(text)
-            entries.append(f"  - domain: {origin}\n    file: {self.folder}/{number}.zone\n")
+            signing = "    dnssec-signing: on\n    dnssec-policy: single\n" if origin in self.signed else ""
+            entries.append(f"  - domain: {origin}\n    file: {self.folder}/{number}.zone\n{signing}")
         (self.folder / "knot.conf").write_text(
             f"server:\n  rundir: {self.folder}\n  listen: {self.address}@{self.port}\n"
             f"database:\n  storage: {self.folder}\n"
             "log:\n  - target: stderr\n    any: warning\n"
-            f"template:\n  - id: default\n    storage: {self.folder}\n    zonefile-sync: -1\n    journal-content: none\n"
+            "policy:\n  - id: single\n    algorithm: ecdsap256sha256\n    single-type-signing: on\n"
+            f"template:\n  - id: default\n    storage: {self.folder}\n"
+            "    zonefile-sync: -1\n    journal-content: none\n"
             "zone:\n" + "".join(entries)
         )
         self._process = subprocess.Popen(
