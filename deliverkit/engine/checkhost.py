@@ -11,7 +11,7 @@ from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
-from deliverkit.rules.registry import all_rules, judge
+from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
 
@@ -62,7 +62,7 @@ async def check_host(
     flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
     check = await world.run(flow)
     facts = CheckHostFacts(check, mail_from)
-    judgement = judge(facts, all_rules())
+    judgement = judge(facts, rules_of("spf"))
     report = Report(
         subject=Subject("domain", check.domain, _remark(domain)),
         vantage=world.vantage,

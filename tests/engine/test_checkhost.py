@@ -17,9 +17,9 @@ RECORDS = {
 }
 
 
-def check(client_ip: str, mail_from: str, helo: str = "mx.example.net", **failures: str) -> CheckHost:
-    """check_host in a closed world."""
-    told = {("mx.example.com", "A"): status for status in failures.values()}
+def check(client_ip: str, mail_from: str, helo: str = "mx.example.net", *, host: str | None = None) -> CheckHost:
+    """check_host in a closed world; ``host`` is what becomes of the question for the MX host."""
+    told = {("mx.example.com", "A"): host} if host else {}
     return deliverkit.check_host(client_ip, mail_from, helo, world=World.from_records(RECORDS, told))
 
 
@@ -54,7 +54,7 @@ def test_softfail_is_a_warning_and_none_a_note() -> None:
 
 def test_temperror_is_a_decisive_unknown() -> None:
     """Exit status 3, with the lookup that nobody answered."""
-    found = check("192.0.2.1", "a@example.com", failed="timeout")
+    found = check("192.0.2.1", "a@example.com", host="timeout")
     assert found.result == "temperror"
     assert [(i.rule, i.decisive) for i in found.report.inconclusive] == [("SPF042", True)]
     assert "A mx.example.com: timeout" in found.report.inconclusive[0].reason
