@@ -98,9 +98,9 @@ def read_public_key(data: bytes) -> RsaKey | Ed25519Key:
 
 
 def _outer(data: bytes) -> _Node:
+    if data[:1] not in (b"", b"\x30"):
+        raise BadDer(f"it does not begin like a key: octet 0x{data[0]:02x} where a SEQUENCE (0x30) should be")
     outer = _read(data, 0, "its first value")
-    if outer.tag != _SEQUENCE:
-        raise BadDer(f"it does not begin like a key: octet 0x{outer.tag:02x} where a SEQUENCE (0x30) should be")
     if outer.end < len(data):
         raise BadDer(f"{len(data) - outer.end} octets stand after the key")
     return outer

@@ -20,6 +20,7 @@ ED25519_OCTETS = 32  # RFC 8463 §4
 FATAL_SYNTAX = {"no-equals", "bad-tag-name", "duplicate-tag"}  # RFC 6376 §6.1.2 step 3: the record MUST be ignored
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
+_BARE_KEY = re.compile(r"[A-Za-z0-9+/ \t\r\n]{40,}={0,2}\s*")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/= \t\r\n]")
 
 
@@ -202,8 +203,8 @@ class _Reading:
         other_case = self.tags.get("P")
         if other_case:
             self.fault("no-public-key", "the tag is written P=; tag names are case-sensitive (§3.2)", other_case.span)
-        elif not self.tags.tags:
-            self.faults[:] = [fault for fault in self.faults if fault.kind != "no-equals"]
+        elif _BARE_KEY.fullmatch(self.text):
+            self.faults.clear()
             self._bare_key(span)
         else:
             self.fault("no-public-key", "the record has no p= tag, which is required", span)
