@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from deliverkit.facts.base import needs
+from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.message import ADDRESS_FIELDS, Field, MessageFacts, is_message_id
 from deliverkit.facts.message.addresses import read_date
 from deliverkit.findings import Severity, finding
@@ -28,6 +28,12 @@ _HIDDEN = re.compile(r"[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+")
 _DAY = timedelta(days=1)
 _LOCAL_ID = re.compile(r"@(?:localhost|localdomain|[^.\[\]>]+|.*\.(?:local|localdomain|internal|lan))>$", re.IGNORECASE)
 _NOT_PUBLIC = re.compile(r"(?:.*\.)?(?:localhost|local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
+
+
+def _has_header(facts: MessageFacts) -> None:
+    """A message without any header field has one fault, not five."""
+    if not facts.header.fields:
+        raise NotApplicable
 
 
 @rule("MSG050", Severity.ERROR, "RFC 5322 §3.6.2")
@@ -82,12 +88,11 @@ def several_authors(facts: MessageFacts) -> Findings:
     if len(facts.addresses["from"]) != 1:
         return
     field, read = facts.addresses["from"][0]
-    domains = sorted({mailbox.domain for mailbox in read.mailboxes if mailbox.domain})
-    if len(read.mailboxes) > 1 and (len(domains) > 1 or (domains and not facts.addresses["sender"])):
+    found = [mailbox.domain for mailbox in read.mailboxes if mailbox.domain]
+    domains = sorted(set(found))
+    if len(domains) > 1 or (len(found) > 1 and not facts.addresses["sender"]):
         missing = "" if facts.addresses["sender"] else " and no Sender field"
-        yield finding(
-            f"{len(read.mailboxes)} addresses of {', '.join(domains[:5])}{missing}", at=at_field(facts, field)
-        )
+        yield finding(f"{len(found)} addresses of {', '.join(domains[:5])}{missing}", at=at_field(facts, field))
 
 
 @rule("MSG054", Severity.WARNING, "RFC 5321 §2.3.5")
@@ -228,6 +233,7 @@ def no_date(facts: MessageFacts) -> Findings:
     the message as malformed and readers sort it wrongly.
     Fix: add a Date field when the message is composed, before it is signed.
     """
+    _has_header(facts)
     if facts.date is None:
         yield finding("no Date field")
 
@@ -287,6 +293,7 @@ def no_message_id(facts: MessageFacts) -> Findings:
     Fix: add a unique `<random@your-domain>` when the message is composed; in Python
     `email.utils.make_msgid(domain="example.com")`.
     """
+    _has_header(facts)
     if not facts.header.all("message-id"):
         yield finding("no Message-ID field")
 
@@ -323,6 +330,7 @@ def no_recipient_field(facts: MessageFacts) -> Findings:
     Why: the syntax allows it, but filters count mail that names no recipient.
     Fix: write the recipient into To; for several hidden ones write `To: undisclosed-recipients:;`.
     """
+    _has_header(facts)
     if not (facts.addresses["to"] or facts.addresses["cc"] or facts.addresses["bcc"]):
         yield finding("no To, Cc or Bcc field")
 
@@ -347,6 +355,7 @@ def no_subject(facts: MessageFacts) -> Findings:
     Why: filters count it, and people overlook such mail.
     Fix: give the message a Subject; if one was set, check the template that makes it.
     """
+    _has_header(facts)
     subject = facts.subject_text
     if subject is None or not subject.strip():
         yield finding("no Subject field" if subject is None else "the Subject is empty")
