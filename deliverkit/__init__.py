@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from deliverkit.engine.checkhost import CheckHost
     from deliverkit.engine.verify import Verification
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deliverkit.world import World
 
 __version__ = "0.1.0"
-__all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "verify"]
+__all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "send", "verify"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,13 @@ def probe(*targets: str, **options: Any) -> list[Report]:
     from deliverkit import aio
 
     return _blocking(aio.probe(*targets, **options))
+
+
+def send(header_from: str, to: str | Sequence[str], **options: Any) -> Report:
+    """Send a real test message; the options are those of `deliverkit.aio.send`."""
+    from deliverkit import aio
+
+    return _blocking(aio.send(header_from, to, **options))
 
 
 def _blocking(work: Coroutine[Any, Any, T]) -> T:

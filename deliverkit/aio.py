@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deliverkit.engine.verify import Verification
     from deliverkit.protocols.dmarc.discover import Discovery
     from deliverkit.report.model import Report
+    from deliverkit.smtp.submission import TlsMode
     from deliverkit.world import World
 
 
@@ -113,3 +114,80 @@ async def probe(
     options = ProbeOptions(ports=tuple(ports), name=name, ca_file=str(ca_file) if ca_file else None, deep=deep)
     async with _opened(world) as here:
         return await run(targets, world=here, options=options)
+
+
+async def send(
+    header_from: str,
+    to: str | Sequence[str],
+    *,
+    subject: str | None = None,
+    text: str | None = None,
+    html: str | None = None,
+    cc: Sequence[str] = (),
+    attachments: Sequence[str | Path] = (),
+    headers: Mapping[str, str] | None = None,
+    unsubscribe: str | None = None,
+    dkim_keys: Mapping[str, str | Path] | None = None,
+    dkim_domain: str | None = None,
+    via: str | None = None,
+    tls: TlsMode | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    mail_from: str | None = None,
+    helo: str | None = None,
+    count: int = 1,
+    ca_file: str | Path | None = None,
+    insecure: bool = False,
+    world: World | None = None,
+    timeout: float = 900.0,
+) -> Report:
+    """Send a real test message, through ``via`` ("smtp.example.com:587") or to the recipients' MX hosts.
+
+    ``dkim_keys`` maps selectors to private key files. Raises ValueError, before anything is sent, for what cannot be
+    written or signed.
+    """
+    import platform
+
+    from deliverkit.engine.draft import Draft, content_of, writer_of
+    from deliverkit.engine.route import default_tls, read_relay
+    from deliverkit.engine.send import SendOptions, local_name
+    from deliverkit.engine.send import send as run
+    from deliverkit.protocols.dkim.keys import load_private_key
+    from deliverkit.protocols.dkim.sign import SigningKey
+    from deliverkit.smtp.submission import Auth
+
+    content = content_of(
+        Draft(
+            header_from=header_from,
+            to=(to,) if isinstance(to, str) else tuple(to),
+            cc=tuple(cc),
+            subject=subject,
+            text=text,
+            html=html,
+            attachments=tuple(Path(file) for file in attachments),
+            headers=tuple(f"{name}: {value}" for name, value in (headers or {}).items()),
+            unsubscribe=unsubscribe,
+        )
+    )
+    author = content.header_from
+    keys = tuple(
+        SigningKey(selector, dkim_domain or author.domain, load_private_key(file))
+        for selector, file in (dkim_keys or {}).items()
+    )
+    host, port = read_relay(via) if via else (None, None)
+    port = port or (465 if tls == "implicit" else 587)
+    async with _opened(world) as here:
+        options = SendOptions(
+            mail_from=author.spec if mail_from is None else mail_from,
+            recipients=tuple(dict.fromkeys(address.spec for address in (*content.to, *content.cc))),
+            relay=(host, port) if host else None,
+            tls=tls or (default_tls(port, login=password is not None) if host else None),
+            helo=helo or local_name(here, platform.node(), author.domain),
+            auth=None if password is None else Auth(user or author.spec, password),
+            keys=keys,
+            count=count,
+            ca_file=str(ca_file) if ca_file else None,
+            insecure=insecure,
+            seconds=timeout,
+        )
+        return await run(writer_of(content), options, world=here)

@@ -278,3 +278,25 @@ def test_an_internationalized_address_is_carried_with_smtputf8() -> None:
     assert rules(report) == []
     assert server.senders == ["用户@example.com"]
     assert "From: 用户 <用户@example.com>\r\n".encode() in server.contents[0]
+
+
+def test_the_library_sends_in_one_call(key_file: Path, tmp_path: Path) -> None:
+    """``deliverkit.send`` is the verb's twin: addresses and files in, a report out."""
+    import deliverkit
+
+    (tmp_path / "a.txt").write_bytes(b"attached")
+    with mail_server() as server:
+        report = deliverkit.send(
+            "Ann <ann@example.com>",
+            ["bob@example.net"],
+            subject="Grüße",
+            attachments=[tmp_path / "a.txt"],
+            headers={"X-Campaign": "spring"},
+            dkim_keys={"s1": key_file},
+            via=server.via,
+            world=world(),
+        )
+    assert report.verdict == "pass"
+    message = email.message_from_bytes(server.contents[0])
+    assert message["X-Campaign"] == "spring"
+    assert "s=s1" in message["DKIM-Signature"]
