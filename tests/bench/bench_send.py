@@ -1,7 +1,7 @@
 """Signed messages over one loopback connection: deliverkit against smtplib with dkimpy.
 
-``python -m tests.bench.bench_send``. The server, a process of its own, takes every message and forgets it. Each message is
-composed and signed anew (RSA 2048, about 1.4 kB), as ``send --count`` does.
+``python -m tests.bench.bench_send``. The server, a process of its own, takes every message and forgets it. Each message
+is composed and signed anew (RSA 2048, about 1.4 kB), as ``send --count`` does.
 """
 
 from __future__ import annotations
