@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deliverkit.facts.vantage import Vantage
+from deliverkit.facts.vantage import Vantage, ZoneFault
 from deliverkit.flow import Status
 from deliverkit.names import key
 from deliverkit.world import World
@@ -85,7 +85,11 @@ def _unescaped(octets: bytes) -> bytes:
 
 
 def _told(vantage: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in vantage.items()}
+    """The story's ``[vantage]`` as fields of `Vantage`."""
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in vantage.items()}
+    if "zone_faults" in told:
+        told["zone_faults"] = tuple(ZoneFault(**fault) for fault in told["zone_faults"])
+    return told
 
 
 def load_story(path: Path) -> Story:

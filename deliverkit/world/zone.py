@@ -21,10 +21,13 @@ from deliverkit.world.masterfile import (
     read_master_file,
     zone_origin,
 )
-from deliverkit.world.values import canonical
+from deliverkit.world.values import canonical, presentation
 
 if TYPE_CHECKING:
+    from deliverkit.facts.vantage import ZoneFault
     from deliverkit.world import World
+
+_BESIDE_CNAME = frozenset({"CNAME", "RRSIG", "NSEC", "NSEC3", "KEY"})  # RFC 4034 §3, RFC 2181 §10.1
 
 __all__ = ["Found", "Outcome", "Zone", "ZoneError", "ZoneRecord", "overlay"]
 
@@ -145,6 +148,19 @@ class Zone:
             return Found(Outcome.NXDOMAIN)
         return replace(_at_node(self._nodes.get(source, {}), type_), wildcard=source)
 
+    def faults(self) -> tuple[ZoneFault, ...]:
+        """The records with which a server would not serve this zone as written."""
+        from deliverkit.facts.vantage import ZoneFault
+
+        guilty = [("outside", record) for record in self.strays]
+        for node in self._nodes.values():
+            if "CNAME" in node and (len(node["CNAME"]) > 1 or not _BESIDE_CNAME.issuperset(node)):
+                guilty += [("alias", record) for record in node["CNAME"]]
+        return tuple(
+            ZoneFault(kind, r.name, r.type, presentation(r.type, r.value), r.source.file, r.source.line, self.origin)
+            for kind, r in guilty
+        )
+
     def __repr__(self) -> str:
         return f"Zone({self.origin!r}, {len(self.records())} records)"
 
@@ -198,5 +214,10 @@ def overlay(world: World, zones: Sequence[str | Path | Zone]) -> World:
 
     loaded = [zone if isinstance(zone, Zone) else Zone.load(zone) for zone in zones]
     shown = tuple(zone.file or zone.origin for zone in loaded)
-    vantage = replace(world.vantage, zones=(*world.vantage.zones, *shown))
+    faults = tuple(fault for zone in loaded for fault in zone.faults())
+    vantage = replace(
+        world.vantage,
+        zones=(*world.vantage.zones, *shown),
+        zone_faults=(*world.vantage.zone_faults, *faults),
+    )
     return Made(ZoneDoor(loaded, below=world.dns), world.smtp, vantage, world.clock)

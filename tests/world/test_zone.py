@@ -193,3 +193,20 @@ def test_every_question_has_an_answer(lines: list[tuple[str, str, str]], owner: 
         assert found.wildcard is not None
         assert found.records == zone.get(found.wildcard, type_)
     assert dns.name.from_text(name)
+
+
+def test_what_no_server_would_load_is_told_by_the_vantage(tmp_path: Path) -> None:
+    """Records outside the zone and aliases beside data, with file and line; signed zones are no fault."""
+    path = tmp_path / "draft.zone"
+    path.write_text(
+        "$ORIGIN example.com.\n@ A 192.0.2.1\nother.test. A 192.0.2.1\nwww CNAME web\nwww TXT x\n"
+        "two CNAME a\ntwo CNAME b\nok CNAME web\n"
+    )
+    faults = World.offline().with_zone(path).vantage.zone_faults
+    assert [(f.kind, f.name, f.value, f.line) for f in faults] == [
+        ("outside", "other.test", "192.0.2.1", 3),
+        ("alias", "www.example.com", "web.example.com.", 4),
+        ("alias", "two.example.com", "a.example.com.", 6),
+        ("alias", "two.example.com", "b.example.com.", 7),
+    ]
+    assert {fault.file for fault in faults} == {str(path)}
