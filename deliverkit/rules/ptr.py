@@ -109,7 +109,7 @@ def sender_name_leads_elsewhere(facts: DomainFacts) -> Findings:
 
 
 @rule("PTR003", Severity.NOTE, "RFC 1912 §2.1")
-def host_without_name(facts: DomainFacts) -> Findings:
+def mx_host_without_name(facts: DomainFacts) -> Findings:
     """An address of an MX host has no reverse name (PTR).
 
     Why: nothing as long as the host only receives; if it sends as well, its mail is refused.
@@ -121,7 +121,7 @@ def host_without_name(facts: DomainFacts) -> Findings:
 
 
 @rule("PTR004", Severity.NOTE, "RFC 1912 §2.1")
-def host_name_leads_elsewhere(facts: DomainFacts) -> Findings:
+def mx_host_name_leads_elsewhere(facts: DomainFacts) -> Findings:
     """The reverse name of an MX host's address does not lead back to it.
 
     Why: nothing as long as the host only receives; if it sends as well, receivers hold it against its mail.
@@ -134,7 +134,7 @@ def host_name_leads_elsewhere(facts: DomainFacts) -> Findings:
 
 
 @rule("PTR005", Severity.NOTE, "RFC 8601 §3")
-def generic_name(facts: DomainFacts) -> Findings:
+def generic_sender_name(facts: DomainFacts) -> Findings:
     """The reverse name of a sending address is made of the address itself.
 
     Why: names such as 192-0-2-1.dynamic.example are given in bulk to customers' connections; many filters count mail
@@ -161,7 +161,7 @@ def _spells(name: str, address: str) -> bool:
 
 
 @rule("PTR006", Severity.NOTE, "RFC 7208 §5.5, RFC 8601 §3")
-def too_many_names(facts: DomainFacts) -> Findings:
+def too_many_sender_names(facts: DomainFacts) -> Findings:
     """A sending address has more than ten reverse names.
 
     Why: receivers look at a few of them, in an order nobody controls; whether the one that leads back is among them is

@@ -77,7 +77,7 @@ def _fate(host: MxHost) -> str:
 
 
 @rule("MX009", Severity.ERROR, "RFC 1035 §5.1")
-def doubled_origin(facts: DomainFacts) -> Findings:
+def mx_with_doubled_origin(facts: DomainFacts) -> Findings:
     """The name of an MX host carries the domain twice: a final dot was forgotten in the zone file.
 
     Why: a name without a final dot is completed by the zone's own name, so the MX points to a host that does not exist.
@@ -97,7 +97,7 @@ def doubled_origin(facts: DomainFacts) -> Findings:
 
 
 @rule("MX010", Severity.ERROR, "RFC 5321 §5.1")
-def no_host_can_be_reached(facts: DomainFacts) -> Findings:
+def no_mx_can_be_reached(facts: DomainFacts) -> Findings:
     """None of the MX hosts has an address that mail from the Internet could reach.
 
     Why: all mail to the domain waits in the senders' queues, and bounces after some days or at once.
@@ -115,7 +115,7 @@ def no_host_can_be_reached(facts: DomainFacts) -> Findings:
 
 
 @rule("MX011", Severity.WARNING, "RFC 5321 §5.1")
-def host_without_an_address(facts: DomainFacts) -> Findings:
+def mx_without_an_address(facts: DomainFacts) -> Findings:
     """One of the MX hosts has no address.
 
     Why: senders that pick it must try another one, and those that do not retry well lose the message; the redundancy
@@ -134,7 +134,7 @@ def host_without_an_address(facts: DomainFacts) -> Findings:
 
 
 @rule("MX012", Severity.WARNING, "RFC 1918 §3, RFC 5321 §5.1")
-def private_address(facts: DomainFacts) -> Findings:
+def mx_with_private_address(facts: DomainFacts) -> Findings:
     """An MX host has an address that cannot be reached from the Internet.
 
     Why: senders that pick the address time out, or deliver to a machine of their own network that happens to have it.
@@ -154,7 +154,7 @@ def private_address(facts: DomainFacts) -> Findings:
 
 
 @rule("MX013", Severity.WARNING, "RFC 5321 §5.1, RFC 2181 §10.3")
-def host_is_an_alias(facts: DomainFacts) -> Findings:
+def mx_is_an_alias(facts: DomainFacts) -> Findings:
     """An MX record points to an alias (CNAME).
 
     Why: the name in an MX must have addresses of its own. Many senders follow the alias, some refuse the domain, and
@@ -178,7 +178,7 @@ def host_is_an_alias(facts: DomainFacts) -> Findings:
 
 
 @rule("MX017", Severity.WARNING, "RFC 5321 §5.2")
-def no_ipv4(facts: DomainFacts) -> Findings:
+def no_mx_with_ipv4(facts: DomainFacts) -> Findings:
     """No MX host has an IPv4 address.
 
     Why: a large part of the mail servers sends over IPv4 only; for them the domain cannot be reached.
@@ -197,7 +197,7 @@ def no_ipv4(facts: DomainFacts) -> Findings:
 
 
 @rule("MX018", Severity.NOTE, "RFC 5321 §5.2")
-def uneven_address_families(facts: DomainFacts) -> Findings:
+def uneven_mx_families(facts: DomainFacts) -> Findings:
     """The MX hosts do not all have both IPv4 and IPv6 addresses.
 
     Why: over one of the families senders see fewer hosts than over the other, so redundancy and order of preference are

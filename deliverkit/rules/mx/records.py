@@ -147,7 +147,7 @@ def _authorised(mx: MxFacts) -> list[str]:
 
 
 @rule("MX006", Severity.ERROR, "RFC 5321 §5.1")
-def points_to_an_address(facts: DomainFacts) -> Findings:
+def mx_points_to_an_address(facts: DomainFacts) -> Findings:
     """An MX record points to an IP address.
 
     Why: an MX names a host. Written as an address it is a name that does not exist, so this MX takes no mail at all;
@@ -171,7 +171,7 @@ def points_to_an_address(facts: DomainFacts) -> Findings:
 
 
 @rule("MX007", Severity.ERROR, "RFC 5321 §2.3.5")
-def points_to_no_host_name(facts: DomainFacts) -> Findings:
+def mx_points_to_no_host_name(facts: DomainFacts) -> Findings:
     """An MX record points to something that can be no host name.
 
     Why: host names are letters, digits and hyphens; senders check this before they connect, and give up. A target of
@@ -191,7 +191,7 @@ def points_to_no_host_name(facts: DomainFacts) -> Findings:
 
 
 @rule("MX008", Severity.ERROR, "RFC 5321 §5.1, RFC 6761 §6.3")
-def points_to_localhost(facts: DomainFacts) -> Findings:
+def mx_points_to_localhost(facts: DomainFacts) -> Findings:
     """An MX record points to localhost.
 
     Why: every sender would deliver to itself; most recognise this and bounce the message.
@@ -209,7 +209,7 @@ def points_to_localhost(facts: DomainFacts) -> Findings:
 
 
 @rule("MX014", Severity.NOTE, "RFC 5321 §5.1")
-def same_host_twice(facts: DomainFacts) -> Findings:
+def same_mx_twice(facts: DomainFacts) -> Findings:
     """Two MX records point to the same host.
 
     Why: the second adds nothing, because a sender that failed at a host does not try it again in the same round. It is
@@ -224,7 +224,7 @@ def same_host_twice(facts: DomainFacts) -> Findings:
 
 
 @rule("MX015", Severity.NOTE, "RFC 7208 §4.6.4")
-def too_many(facts: DomainFacts) -> Findings:
+def too_many_mx(facts: DomainFacts) -> Findings:
     """The domain has more than ten MX records.
 
     Why: senders try only some of them before they give up for the time being, the answer grows beyond one datagram,
@@ -237,7 +237,7 @@ def too_many(facts: DomainFacts) -> Findings:
 
 
 @rule("MX016", Severity.NOTE, "RFC 4592 §2.1.1")
-def wildcard(facts: DomainFacts) -> Findings:
+def wildcard_mx(facts: DomainFacts) -> Findings:
     """A wildcard MX takes mail for every name below the domain.
 
     Why: mistyped and invented subdomains receive mail, which is spam for the most part; and every name below the domain
