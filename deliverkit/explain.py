@@ -9,16 +9,18 @@ from deliverkit.rules.registry import Rule, all_rules
 
 
 class NothingKnown(LookupError):
-    """No rule is called that; the message names the nearest."""
+    """No rule is called that, or several are; the message names the nearest."""
 
 
 def find_rule(word: str) -> Rule:
     """A rule by id ("SPF004") or slug ("too-many-lookups"), in any case. Raises NothingKnown."""
     wanted = word.strip().lower().replace("_", "-")
     rules = all_rules()
-    for one in rules:
-        if wanted in (one.id.lower(), one.slug):
-            return one
+    found = [one for one in rules if wanted in (one.id.lower(), one.slug)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NothingKnown(f"{word!r} names {len(found)} rules: give an id ({', '.join(one.id for one in found)})")
     near = get_close_matches(wanted, [*(r.id.lower() for r in rules), *(r.slug for r in rules)], 3)
     hint = f"; did you mean {' or '.join(n.upper() if n[-1:].isdigit() else n for n in near)}?" if near else ""
     raise NothingKnown(f"no rule is called {word!r}{hint}. `deliverkit explain` lists them all")

@@ -11,7 +11,10 @@ from deliverkit.cli.common import usage_error
 @click.argument("word", required=False)
 @click.option("--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def explain(word: str | None, format_: str) -> None:
-    """Explain a rule (SPF004 or its slug), or list all rules."""
+    """Explain a rule, or list all rules.
+
+    WORD is a rule's id (SPF004) or its slug (too-many-lookups).
+    """
     import json
     import shutil
 
