@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import ssl
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +72,9 @@ class TrustStore:
     @classmethod
     def of_file(cls, path: str) -> TrustStore:
         """The certificates of a PEM file. Raises OSError, or ValueError when it holds none."""
-        return cls(x509.load_pem_x509_certificates(Path(path).read_bytes()), chosen=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cls(x509.load_pem_x509_certificates(Path(path).read_bytes()), chosen=True)
 
 
 def store(ca_file: str | None) -> TrustStore:
@@ -100,14 +103,21 @@ def _in_folder(folder: Path) -> Iterator[x509.Certificate]:
             continue
 
 
-def _loaded(encoded: Iterable[bytes]) -> list[x509.Certificate]:
-    found = []
+def _loaded(encoded: Iterable[bytes]) -> Iterator[x509.Certificate]:
+    """The certificates that can be read; the others are skipped."""
     for one in encoded:
         try:
-            found.append(x509.load_der_x509_certificate(one))
+            yield _certificate.__wrapped__(one)
         except ValueError:
             continue
-    return found
+
+
+@functools.lru_cache(maxsize=512)  # many hosts show the same intermediates
+def _certificate(encoded: bytes) -> x509.Certificate:
+    """One certificate. What is odd in it (a serial number of 0) is no reason to warn the user of this program."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.load_der_x509_certificate(encoded)
 
 
 def parsed(chain: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
@@ -115,7 +125,7 @@ def parsed(chain: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
     found = []
     for encoded in list(chain)[:_MOST_CERTIFICATES]:
         try:
-            found.append(x509.load_der_x509_certificate(encoded))
+            found.append(_certificate(encoded))
         except ValueError:
             break
     return tuple(found)
@@ -229,6 +239,7 @@ class _Search:
             self.dead_end = (len(path), why)
 
 
+@functools.lru_cache(maxsize=512)
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -299,6 +310,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 # -- what is worth knowing of a certificate ---------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=512)
 def certificate_facts(certificate: x509.Certificate) -> Certificate:
     """The plain values of a certificate. Nothing in it can raise, however odd it is."""
     names = _alternative_names(certificate)

@@ -76,6 +76,7 @@ class Wire(asyncio.Protocol):
             self._incoming.write(data)
             if self.tls is not None:
                 self._decrypt()
+                self._flush()
         self._tell()
 
     def eof_received(self) -> bool:
@@ -103,6 +104,7 @@ class Wire(asyncio.Protocol):
 
     async def news(self) -> None:
         """Wait until something happened: octets came, the socket takes more, or the connection ended."""
+        self._flush()
         if self.ended is not None:
             raise Ended(self.ended)
         self._news = asyncio.get_running_loop().create_future()
@@ -152,15 +154,16 @@ class Wire(asyncio.Protocol):
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._flush()
+                pass
             except ssl.SSLError as bad:
                 self._flush()
                 if self._first and self._first[0] not in _RECORD_TYPES:
                     raise TlsRefused("the server answered in the clear", self._first) from None
                 raise TlsRefused(reason(bad)) from None
             else:
-                self._flush()
-                return
+                if _QUICKACK is None:  # where ACKs cannot be hurried, two writes stall less often than one
+                    self._flush()
+                return  # our Finished goes out with the next command, or before we next wait
             await self.news()
 
     async def close(self, patience_s: float = 1.0) -> None:
@@ -207,7 +210,6 @@ class Wire(asyncio.Protocol):
             self._end("the server closed the TLS session")
         except ssl.SSLError as bad:
             self._end(f"TLS broke: {reason(bad)}")
-        self._flush()
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self.transport.is_closing():
