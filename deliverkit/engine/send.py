@@ -10,17 +10,20 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from deliverkit.data import Provider
 from deliverkit.engine.letter import Letter, Post, Preview
 from deliverkit.engine.route import Endpoint, Route, default_tls, mx_route, relay_route
 from deliverkit.engine.watch import Watch
+from deliverkit.facts.message import read_message
 from deliverkit.facts.sending import Attempt, SendFacts, observed_sending
+from deliverkit.findings import Judgement
 from deliverkit.flow import Flow
 from deliverkit.protocols.dkim.sign import SigningKey
-from deliverkit.report.model import Report, Subject, merge
+from deliverkit.report.model import Report, Subject, merge, sort_findings
 from deliverkit.rules.registry import all_rules, judge
 from deliverkit.smtp.client import submit_flow
 from deliverkit.smtp.compose import Writer
@@ -111,27 +114,42 @@ async def send(
         if not interrupted:
             interrupted = await run.deliver(route)
     judged = merge(judge(facts, all_rules()) for facts in run.facts)
+    report = _report(Subject("session", _name(options)), judged, world, (started, began), run.told(first))
+    return replace(report, interrupted=interrupted)
+
+
+def preview(write: Writer, options: SendOptions, *, world: World) -> Report:
+    """The dry run: the first message exactly as it would be sent, and what the message rules say of it."""
+    started, began = world.now(), time.monotonic()
+    letter = Post(write, options.keys).letter(0, started)
+    shown = Preview(letter, options.mail_from, options.recipients, options.destination)
+    name = letter.composed.message_id or "message"
+    judged = judge(read_message(letter.raw, name=name, now=started), all_rules())
+    return _report(
+        Subject("message", name, "a dry run: nothing was sent"),
+        judged,
+        world,
+        (started, began),
+        {"letter": letter, "preview": shown},
+    )
+
+
+def _report(
+    subject: Subject, judged: Judgement, world: World, times: tuple[datetime, float], facts: dict[str, Any]
+) -> Report:
+    started, began = times
     return Report(
-        subject=Subject("session", _name(options), None),
+        subject=subject,
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        findings=judged.findings,
+        findings=sort_findings(judged.findings),
         inconclusive=judged.inconclusive,
         not_asked=judged.not_asked,
         passed=judged.passed,
         not_applicable=judged.not_applicable,
-        facts=run.told(first),
-        interrupted=interrupted,
+        facts=facts,
     )
-
-
-def preview(write: Writer, options: SendOptions, *, world: World) -> Report:
-    """The dry run: the first message exactly as it would be sent. Nothing is asked of anybody."""
-    letter = Post(write, options.keys).letter(0, world.now())
-    shown = Preview(letter, options.mail_from, options.recipients, options.destination)
-    subject = Subject("message", letter.composed.message_id or "message", "a dry run: nothing was sent")
-    return Report(subject, world.vantage, world.now(), 0.0, facts={"letter": letter, "preview": shown})
 
 
 def _name(options: SendOptions) -> str:

@@ -223,3 +223,10 @@ def test_ctrl_c_writes_the_report_and_exits_with_130(tmp_path: Path) -> None:
     assert told["interrupted"] is True
     assert told["facts"]["send"][0]["accepted"] == 2
     assert transcript.read_text("utf-8").count("queued") == 2
+
+
+def test_a_dry_run_finds_what_is_wrong_with_the_message() -> None:
+    """The message rules judge what would be sent: a placeholder that nobody filled is told."""
+    result = called(*BASE, "--text", "Dear {{ customer.name }}", "--dry-run", "--fail-on", "warning")
+    assert result.exit_code == 1
+    assert "{{ customer.name }}" in result.stdout
