@@ -46,7 +46,7 @@ def _tree_lines(facts: SpfFacts) -> Iterator[str]:
         yield f"{plain(facts.domain)}: {len(texts) or 'no'} SPF records"
         yield from (f"  {plain(text)}" for text in texts)
         return
-    yield plain(facts.domain)
+    yield f"{plain(facts.domain)}{_state(tree.root)}"
     yield from _bounded(_node_lines(tree.root, ""))
     yield from _costs(tree)
     checks = facts.raw("checks")
@@ -98,6 +98,10 @@ def _node_lines(node: Node, indent: str) -> Iterator[str]:
                 yield from _node_lines(branch.node, below)
 
 
+def _state(node: Node) -> str:
+    return "" if node.state is State.RECORD else f"  ({_STATES[node.state]})"
+
+
 def _run(branch: Branch) -> object:
     name = branch.term.name
     return (name, branch.reachable) if name in ("ip4", "ip6") else id(branch)
@@ -114,7 +118,7 @@ def _remark(branch: Branch) -> str:
         return "  (never reached)"
     node = branch.node
     if node is not None:
-        return "" if node.state is State.RECORD else f"  ({_STATES[node.state]})"
+        return _state(node)
     if branch.dynamic:
         return "  (depends on client or sender)" if branch.term.name != "ptr" else ""
     addresses = list(dict.fromkeys(str(a) for answer in branch.addresses for a in answer.records))

@@ -118,9 +118,9 @@ def parse_macro_string(text: str, start: int = 0, *, explanation: bool = False) 
             continue
         span = (start + sign, start + at)
         if digits and not digits.strip("0"):  # §7.3: the number of parts must not be zero
-            faults.append(Fault("macro-syntax", f"{match[0]} keeps zero parts", span, fatal=True))
+            faults.append(Fault("macro-syntax", f"{match[0][:40]} keeps zero parts", span, fatal=True))
         if not explanation and letter.lower() in EXPLANATION_ONLY:
-            detail = f"{match[0]} is allowed in the text that exp= points at only"
+            detail = f"{match[0][:40]} is allowed in the text that exp= points at only"
             faults.append(Fault("exp-only-macro", detail, span, fatal=True))
         letters.add(letter.lower())
         parts = int(digits) if 0 < len(digits) < 5 else 9999 if digits else 0
@@ -135,7 +135,7 @@ def _after_fault(text: str, sign: int, start: int, faults: list[Fault]) -> int:
     close = text.find("}", sign)
     if text.startswith("%{", sign) and close > 0:
         end = close + 1
-        shown = text[sign:end]
+        shown = text[sign : min(end, sign + 40)]
         letter = text[sign + 2]
         if letter.lower() not in "slodiphcrtv":
             faults.append(
@@ -168,9 +168,9 @@ def parse_domain_spec(text: str, start: int = 0) -> tuple[MacroString, list[Faul
         return parsed, [Fault("ip-as-domain", detail, span, True)]
     _, dot, label = text.removesuffix(".").rpartition(".")
     if not dot:
-        why = f"{text!r} is a single label; a name of two labels or more is needed"
+        why = f"{text[:80]!r} is a single label; a name of two labels or more is needed"
     elif not _is_toplabel(label):
-        why = f"{text!r} does not end in a valid top-level label ({label!r})"
+        why = f"{text[-80:]!r} does not end in a valid top-level label ({label[-40:]!r})"
     else:
         return parsed, faults
     return parsed, [Fault("bad-domain", why, span, True)]

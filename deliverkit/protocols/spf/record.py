@@ -24,6 +24,7 @@ from deliverkit.protocols.spf.macro import MacroString, parse_domain_spec, parse
 
 MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 LOOKUP_TERMS = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})  # RFC 7208 §4.6.4
+LONGEST_DETAIL = 200  # a term may be as long as the record
 REPORTING_MODIFIERS = frozenset({"ra", "rp", "rr"})  # RFC 6652 §3
 
 
@@ -139,6 +140,7 @@ class _Reader:
         self.modifiers: set[str] = set()
 
     def fault(self, kind: str, detail: str, start: int, end: int, *, fatal: bool = True) -> None:
+        detail = detail if len(detail) <= LONGEST_DETAIL else f"{detail[: LONGEST_DETAIL - 1]}…"
         self.faults.append(Fault(kind, detail, (start, end), fatal))
 
     def record(self) -> Record:

@@ -11,7 +11,19 @@ from deliverkit.protocols.spf.evaluate import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
 from deliverkit.protocols.spf.record import Directive, Record
 from deliverkit.protocols.spf.tree import FAMILIES, MAX_STEPS, Branch, Node, State, Tree, WorstPath
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import all_told, at, cost, grown, here, joined, one_record, own_terms, txt, where
+from deliverkit.rules.spf.reading import (
+    all_told,
+    at,
+    cost,
+    grown,
+    here,
+    joined,
+    one_record,
+    own_terms,
+    short,
+    txt,
+    where,
+)
 from deliverkit.rules.spf.repair import replaced, without
 
 HEADROOM = 8
@@ -35,7 +47,7 @@ def too_many_lookups(facts: DomainFacts) -> Findings:
     number = f"at least {MAX_STEPS}" if worst.lookup_count >= MAX_STEPS else str(worst.lookup_count)
     detail = (
         f"{number} terms query DNS on the worst path, {MAX_LOOKUPS} are allowed; "
-        f"the eleventh is {eleventh.term} in {where(eleventh.path)}. {_shares(tree)}"
+        f"the eleventh is {short(eleventh.term)} in {where(eleventh.path)}. {_shares(tree)}"
     )
     shorter = _shortened(tree, one_record(facts), worst.lookup_count)
     fix = "publish this record: its a and mx terms are written out as the addresses they have now" if shorter else None
@@ -52,7 +64,9 @@ def _looped(tree: Tree) -> bool:
 
 def _shares(tree: Tree) -> str:
     """What the dearest terms of the domain's own record cost, dearest first."""
-    costs = [(cost(branch), branch.term.text) for branch in tree.root.branches if branch.reachable and branch.counts]
+    costs = [
+        (cost(branch), short(branch.term.text)) for branch in tree.root.branches if branch.reachable and branch.counts
+    ]
     told = (f"{text} {number}" for number, text in sorted(costs, key=lambda c: -c[0])[:5])
     return f"Dearest: {', '.join(told)}"
 
@@ -166,9 +180,9 @@ def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner:
         record = replaced(one_record(facts), {branch.term.span: branch.term.text[: -len("-all")] + " -all"})
     elif node is tree.root and branch.term.name == "include":
         record = without(one_record(facts), [branch.term.span])
-        fix = f"correct the name, or publish this record, which leaves {branch.term.text} out"
+        fix = f"correct the name, or publish this record, which leaves {short(branch.term.text)} out"
     return finding(
-        f"{inner.domain} {what} ({branch.term.text}{whose}){hint}",
+        f"{inner.domain} {what} ({short(branch.term.text)}{whose}){hint}",
         at=(*at(node, branch.term.span), *at(inner)),
         fix=fix,
         records=txt(node.domain, record),
@@ -194,7 +208,7 @@ def included_record_invalid(facts: DomainFacts) -> Findings:
         why = f"has a syntax error: {fault.detail}" if fault else "has more than one SPF record"
         parent, branch = parent_of(tree.root, node)
         yield finding(
-            f"{node.domain} {why} (reached by {branch.term.text} in {where(parent.path)})",
+            f"{node.domain} {why} (reached by {short(branch.term.text)} in {where(parent.path)})",
             at=(*at(node, fault.span if fault else None), *at(parent, branch.term.span)),
         )
 
@@ -215,7 +229,7 @@ def include_loop(facts: DomainFacts) -> Findings:
         circle = branch.node.path[names.index(names[-1]) :]
         if frozenset(map(str.lower, circle)) not in told:
             told.add(frozenset(map(str.lower, circle)))
-            yield finding(f"{branch.term.text} closes the circle {where(circle)}", at=at(node, branch.term.span))
+            yield finding(f"{short(branch.term.text)} closes the circle {where(circle)}", at=at(node, branch.term.span))
     if not told:
         all_told(tree)
 
@@ -237,7 +251,7 @@ def too_many_void_lookups(facts: DomainFacts) -> Findings:
     dead = [b.term.span for b in tree.root.branches if _empty(b)]
     yield finding(
         f"{worst.void_count} lookups find nothing for {clients}, {MAX_VOIDS} are allowed: "
-        + ", ".join(f"{step.term} ({where(step.path)})" for step in worst.voids[:6]),
+        + ", ".join(f"{short(step.term)} ({where(step.path)})" for step in worst.voids[:6]),
         at=tuple(e for span in dead[:4] for e in here(facts.spf, span)) or here(facts.spf),
         fix="publish this record, without the terms that find nothing" if dead else None,
         records=txt(facts.name, without(one_record(facts), dead) if dead else None),
@@ -261,7 +275,7 @@ def void_lookups_for_one_family(facts: DomainFacts) -> Findings:
         return
     yield finding(
         f"an IPv{worst.family} client causes {worst.void_count_strict} empty answers, counted strictly: "
-        + ", ".join(f"{step.term} ({step.number})" for step in worst.voids_strict[:6]),
+        + ", ".join(f"{short(step.term)} ({step.number})" for step in worst.voids_strict[:6]),
         at=here(facts.spf),
     )
 
@@ -281,7 +295,7 @@ def void_lookup(facts: DomainFacts) -> Findings:
     for node, branch in empty:
         what = "no MX record" if branch.term.name == "mx" and not branch.hosts else "no address"
         yield finding(
-            f"{branch.term.text} finds {what} at {branch.target}",
+            f"{short(branch.term.text)} finds {what} at {branch.target}",
             at=at(node, branch.term.span),
             records=txt(node.domain, without(node.record, [branch.term.span]) if node.record else None),
         )
@@ -306,7 +320,8 @@ def mx_with_too_many_hosts(facts: DomainFacts) -> Findings:
     for node, branch in tree.root.entered():
         if len(branch.hosts) > MAX_HOSTS and branch.target and branch.target.lower() not in told:
             told.add(branch.target.lower())
-            detail = f"{branch.term.text} ({where(node.path)}) leads to {len(branch.hosts)} MX hosts of {branch.target}"
+            many = f"{len(branch.hosts)} MX hosts of {branch.target}"
+            detail = f"{short(branch.term.text)} ({where(node.path)}) leads to {many}"
             yield finding(detail, at=at(node, branch.term.span))
     if not told:
         all_told(tree)
@@ -325,7 +340,8 @@ def included_twice(facts: DomainFacts) -> Findings:
         if branch.node and branch.target and branch.node.state is not State.LOOP:
             ways.setdefault(branch.target.lower(), []).append((node, branch))
     for name, found in ways.items():
-        if len(found) > 1 and not _looped(tree):
+        repeated = len({branch.term.text.lower() for node, branch in found if node is tree.root}) == 1
+        if len(found) > 1 and not _looped(tree) and not (repeated and all(node is tree.root for node, _ in found)):
             paths = "; ".join(dict.fromkeys(where(node.path) for node, _ in found))
             node, branch = found[-1]
             yield finding(f"{name} is reached {len(found)} times: from {paths}", at=at(node, branch.term.span))

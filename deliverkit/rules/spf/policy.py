@@ -14,7 +14,18 @@ from deliverkit.protocols.spf.macro import parse_macro_string
 from deliverkit.protocols.spf.record import Directive, Record
 from deliverkit.protocols.spf.tree import Branch, Node
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import all_told, at, grown, here, one_record, own_terms, sound_record, txt, where
+from deliverkit.rules.spf.reading import (
+    all_told,
+    at,
+    grown,
+    here,
+    one_record,
+    own_terms,
+    short,
+    sound_record,
+    txt,
+    where,
+)
 from deliverkit.rules.spf.record import NOTHING
 from deliverkit.rules.spf.repair import replaced, without
 
@@ -37,7 +48,7 @@ def spf_passes_everybody(facts: DomainFacts) -> Findings:
         all_told(tree)
         return
     node, branch = found
-    term = branch.term.text
+    term = short(branch.term.text)
     own = node is tree.root and branch.term.name == "all"
     record = replaced(one_record(facts), {branch.term.span: "~all"}) if own else None
     yield finding(
@@ -146,7 +157,7 @@ def redirect_ignored(facts: DomainFacts) -> Findings:
         target = record.redirect.text.partition("=")[2]
         order = [t.text for t in record.terms if t not in (record.redirect, record.all)]
         yield finding(
-            f"{record.redirect.text} has no effect beside {record.all.text}",
+            f"{short(record.redirect.text)} has no effect beside {record.all.text}",
             at=here(facts.spf, record.redirect.span),
             fix=f"if {target} sends for the domain, publish this record; else delete the redirect",
             records=txt(facts.name, " ".join(["v=spf1", *order, f"include:{target}", record.all.text])),
@@ -166,7 +177,7 @@ def terms_after_all(facts: DomainFacts) -> Findings:
     if last and behind:
         before = [t.text for t in record.terms if not (isinstance(t, Directive) and t.name == "all")]
         yield finding(
-            f"{', '.join(d.text for d in behind[:TOLD])} after {last.text}",
+            f"{', '.join(short(d.text) for d in behind[:TOLD])} after {last.text}",
             at=tuple(e for d in behind[:TOLD] for e in here(facts.spf, d.span)),
             records=txt(facts.name, " ".join(["v=spf1", *before, last.text])),
         )
@@ -211,7 +222,7 @@ def _ranges(facts: DomainFacts) -> Iterator[tuple[Node, Branch, int, int]]:
 
 def _size(node: Node, branch: Branch, prefix: int, bits: int) -> str:
     many = f"{2 ** (32 - prefix):,} addresses" if bits == 32 else f"a /{prefix} of IPv6"
-    return f"{branch.term.text} in {where(node.path)} passes {many}"
+    return f"{short(branch.term.text)} in {where(node.path)} passes {many}"
 
 
 @rule("SPF029", Severity.WARNING, "RFC 7208 §5.6")
@@ -227,7 +238,7 @@ def range_nobody_sends_from(facts: DomainFacts) -> Findings:
         word = _unreachable(term) if isinstance(term, Directive) else None
         if word:
             yield finding(
-                f"{term.text} is {word}",
+                f"{short(term.text)} is {word}",
                 at=at(node, term.span),
                 records=txt(node.domain, without(node.record, [term.span]) if node.record else None),
             )
@@ -258,7 +269,7 @@ def overlapping_terms(facts: DomainFacts) -> Findings:
     record = one_record(facts)
     covered = list(_covered(record))
     if covered:
-        told = "; ".join(f"{later.text} {how} {earlier.text}" for later, how, earlier in covered[:TOLD])
+        told = "; ".join(f"{short(later.text)} {how} {short(earlier.text)}" for later, how, earlier in covered[:TOLD])
         yield finding(
             told + (f"; and {len(covered) - TOLD} more" if len(covered) > TOLD else ""),
             at=tuple(e for later, _, _ in covered[:TOLD] for e in here(facts.spf, later.span)),
@@ -314,9 +325,9 @@ def ptr_mechanism(facts: DomainFacts) -> Findings:
     for node, branch in own_terms(facts):
         term = branch.term
         if term.name == "ptr":
-            yield finding(f"{term.text} in {where(node.path)}", at=at(node, term.span))
+            yield finding(f"{short(term.text)} in {where(node.path)}", at=at(node, term.span))
         elif term.spec and "p" in term.spec.letters:
-            yield finding(f"%{{p}} in {term.text} of {where(node.path)}", at=at(node, term.span))
+            yield finding(f"%{{p}} in {short(term.text)} of {where(node.path)}", at=at(node, term.span))
 
 
 @rule("SPF032", Severity.NOTE, "RFC 7208 §2.6")
@@ -331,7 +342,7 @@ def listed_without_pass(facts: DomainFacts) -> Findings:
     if guilty:
         change = {d.span: d.text[1:] for d in guilty}
         yield finding(
-            "; ".join(f"{d.text} gives {d.result}" for d in guilty[:TOLD]),
+            "; ".join(f"{short(d.text)} gives {d.result}" for d in guilty[:TOLD]),
             at=tuple(e for d in guilty[:TOLD] for e in here(facts.spf, d.span)),
             records=txt(facts.name, replaced(record, change)),
         )
@@ -363,7 +374,7 @@ def explanation_not_readable(facts: DomainFacts) -> Findings:
                 continue
             why = f"a text with a fault: {faults[0].detail}"
         yield finding(
-            f"{branch.term.text}: {answer.question.name} has {why}",
+            f"{short(branch.term.text)}: {answer.question.name} has {why}",
             at=(*at(node, branch.term.span), *evidence_of(answer)),
         )
     if not answers:
@@ -384,15 +395,14 @@ def exists_matches_everybody(facts: DomainFacts) -> Findings:
         term, probe = branch.term, branch.probe
         if probe and probe.records and isinstance(term, Directive) and term.qualifier == "+":
             found = True
-            detail = (
-                f"{term.text} in {where(node.path)} matches the client 0.0.0.0: {probe.question.name} has an address"
-            )
+            wild = f"{probe.question.name} has an address"
+            detail = f"{short(term.text)} in {where(node.path)} matches the client 0.0.0.0: {wild}"
             yield finding(detail, at=(*at(node, term.span), *evidence_of(probe)))
     if not found:
         all_told(tree)
 
 
-@rule("SPF039", Severity.WARNING, "RFC 7208 §10.1.2")
+@rule("SPF039", Severity.WARNING, "M3AAWG Protecting Parked Domains Best Common Practices")
 def parked_domain_sends(facts: DomainFacts) -> Findings:
     """A parked domain authorises servers to send for it.
 
@@ -404,7 +414,7 @@ def parked_domain_sends(facts: DomainFacts) -> Findings:
     record = sound_record(facts)
     if [d.text.lower() for d in record.reachable] != ["-all"]:
         yield finding(
-            f"the domain is parked, and its record is {record.text!r}",
+            f"the domain is parked, and its record is {short(record.text)!r}",
             at=here(facts.spf),
             records=txt(facts.name, NOTHING),
         )

@@ -14,6 +14,8 @@ from deliverkit.findings import Evidence, RecordText, evidence_of
 from deliverkit.protocols.spf.record import Record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
 
+LONGEST = 100  # characters of a stranger's text in one sentence
+
 
 def one_record(facts: DomainFacts) -> Record:
     """The record, with or without faults; not applicable when there is none or more than one."""
@@ -77,6 +79,11 @@ def at(node: Node, span: tuple[int, int] | None = None) -> tuple[Evidence, ...]:
 def where(path: tuple[str, ...]) -> str:
     """A path through records: "example.com > a.example > b.example"."""
     return " > ".join(path)
+
+
+def short(text: str) -> str:
+    """A term or record for a sentence; whole it stands in the evidence."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def txt(name: str, value: str | None) -> tuple[RecordText, ...]:

@@ -11,7 +11,7 @@ from deliverkit.findings import Severity, evidence_of, finding
 from deliverkit.flow import Status
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import here, joined, one_record, txt
+from deliverkit.rules.spf.reading import here, joined, one_record, short, txt
 from deliverkit.rules.spf.repair import merged, network_term, repaired, replaced
 
 NOTHING = "v=spf1 -all"
@@ -41,32 +41,38 @@ def no_spf_record(facts: DomainFacts) -> Findings:
     yield finding(detail, at=evidence_of(spf.answer), fix=_why_this(facts), records=txt(spf.domain, _proposal(facts)))
 
 
-def _proposal(facts: DomainFacts) -> str:
-    """A record that fits what is known: the providers that take the domain's mail, and the addresses it sends from."""
+def _proposal(facts: DomainFacts) -> str | None:
+    """A record that fits what is known, or None: a record made up for a domain we know nothing of would do harm.
+
+    What is known are the user's word, the addresses it sends from, and the providers that take the domain's mail.
+    """
     if facts.parked:
         return NOTHING
-    terms = [network_term(address) for address in facts.sends_from]
     mx = _mx(facts)
-    if mx is not None and not mx.null and not mx.implicit:
+    terms = [network_term(address) for address in facts.sends_from]
+    if mx is not None and mx.hosts and not mx.null and not mx.implicit:
         includes = [p.spf_include for p in recognise(tuple(h.name for h in mx.hosts)) if p.spf_include]
         terms += [f"include:{name}" for name in dict.fromkeys(includes)] or ["mx"]
-    if not terms and mx is not None and mx.null:
-        return NOTHING
-    return " ".join(["v=spf1", *terms, "~all"]) if terms else NOTHING
+    if terms:
+        return " ".join(["v=spf1", *terms, "~all"])
+    return NOTHING if mx is not None else None
 
 
 def _why_this(facts: DomainFacts) -> str | None:
+    proposal = _proposal(facts)
     if facts.parked:
         return "publish a record that lists nobody, so that nobody can send in the name of this parked domain"
-    if _proposal(facts) == NOTHING:
+    if proposal == NOTHING:
         return (
-            "publish a TXT record that begins with v=spf1 and names every system that sends for the domain; "
-            "if it never sends mail, publish this one"
+            "nothing shows that the domain sends mail: if so, publish this record; otherwise one that begins with "
+            "v=spf1, names every system that sends for it, and ends in ~all"
         )
-    return (
-        "publish this TXT record as a start, and add every other system that sends for the domain; turn ~all into -all "
-        "when nothing is missing"
-    )
+    if proposal:
+        return (
+            "publish this TXT record as a start, and add every other system that sends for the domain; turn ~all into "
+            "-all when nothing is missing"
+        )
+    return None
 
 
 def _mx(facts: DomainFacts) -> Any:
@@ -160,7 +166,7 @@ def spf_strings_joined_without_space(facts: DomainFacts) -> Findings:
         after = min((other for other in facts.spf.joins if other > place), default=end)
         left, right = record.text[max(start, before) : place], record.text[place : min(end, after)]
         yield finding(
-            f"no space between {left!r} and {right!r}",
+            f"no space between {short(left)!r} and {short(right)!r}",
             at=here(facts.spf, (start, end)),
             fix="publish the strings so that they join to this record",
             records=txt(facts.spf.domain, repaired(record.text, facts.spf.joins)),
@@ -287,13 +293,13 @@ def spf_wildcard(facts: DomainFacts) -> Findings:
     for index, text in enumerate(spf.wildcard.texts):
         if is_spf(text) and text.strip().lower() != NOTHING:
             yield finding(
-                f"a name that does not exist ({spf.wildcard.question.name}) answers with {text!r}",
+                f"a name that does not exist ({spf.wildcard.question.name}) answers with {short(text)!r}",
                 at=evidence_of(spf.wildcard, index),
                 records=txt(f"*.{spf.domain}", NOTHING),
             )
 
 
-@rule("SPF037", Severity.NOTE, "RFC 7208 §3.1")
+@rule("SPF037", Severity.NOTE, "RFC 6686 §6")
 def sender_id_record(facts: DomainFacts) -> Findings:
     """A Sender ID record (spf2.0) is left over.
 

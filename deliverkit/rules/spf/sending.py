@@ -10,7 +10,7 @@ from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.record import Result, select
 from deliverkit.protocols.spf.tree import State
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import txt
+from deliverkit.rules.spf.reading import short, txt
 from deliverkit.rules.spf.repair import with_addresses
 
 WEAK = (Result.SOFTFAIL, Result.NEUTRAL)
@@ -79,7 +79,7 @@ def _with(facts: DomainFacts, check: CheckResult) -> tuple[RecordText, ...]:
 
 
 def _because(check: CheckResult) -> str:
-    return f"{' > '.join(check.matched)} matched" if check.matched else check.reason
+    return f"{' > '.join(map(short, check.matched))} matched" if check.matched else check.reason
 
 
 def _evidence(check: CheckResult) -> tuple[Evidence, ...]:
