@@ -152,7 +152,7 @@ def test_rule_ids_and_slugs_are_unique_and_well_formed() -> None:
     assert all(re.fullmatch(r"[A-Z]+\d{3}", r.id) for r in rules)
     assert len({(r.family, r.slug) for r in rules}) == len(rules)
     for rule in rules:
-        assert re.search(r"RFC \d+|draft|§|CA/Browser|M3AAWG|Gmail|Yahoo|Postfix|CVE", rule.reference), rule.id
+        assert re.search(r"RFC \d+|draft|§|CA/Browser|M3AAWG|Gmail|Yahoo|Postfix|CVE|good practice", rule.reference), rule.id
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda r: r.id)
