@@ -16,7 +16,7 @@ class BadNameserver(ValueError):
     """The text names no DNS server."""
 
 
-class NoNameserver(LookupError):
+class NoNameserver(ValueError):
     """This machine has no resolver configured."""
 
 
