@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Missing
 from deliverkit.report.plain import fold, plain
+from deliverkit.smtp.submission import Stage
 from deliverkit.smtp.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _destination_lines(facts: SendFacts, width: int) -> list[str]:
     elif session.greeting is not None:
         lines.append("  TLS    none")
     if session.mechanism:
-        lines.append(f"  login  {session.mechanism}")
+        lines.append(f"  login  {session.mechanism}{', refused' if session.stage is Stage.AUTH else ''}")
     replies = Counter(str(d.reply) for d in session.deliveries if d.reply is not None)
     for reply, times in replies.most_common(_MOST_REPLIES):
         lines.append(f"  reply  {plain(reply)}{f' ({times} times)' if times > 1 else ''}")

@@ -16,6 +16,7 @@ from deliverkit.smtp.dialogue import Trouble
 from deliverkit.smtp.submission import Refusal, Stage
 
 _MUST_MATCH = "must-match-account"
+_ASKED = {Stage.GREETING: "the connection", Stage.CONTENT: "the message"}
 
 
 @rule("SEND001", Severity.ERROR, "RFC 7505 §3; RFC 5321 §5.1")
@@ -110,7 +111,9 @@ def starttls_not_available(facts: SendFacts) -> Findings:
     """
     session, last = needs(facts.session), needs(facts.last)
     if session.stage is Stage.STARTTLS:
-        yield finding(f"{last.where}: {session.problem}", at=_seen(last, Stage.STARTTLS, str(session.problem)))
+        yield finding(
+            f"{_server(facts, last)}: {session.problem}", at=_seen(last, Stage.STARTTLS, str(session.problem))
+        )
 
 
 @rule("SEND009", Severity.ERROR, "RFC 8446 §4.1; RFC 3207 §4.1")
@@ -123,7 +126,7 @@ def handshake_failed(facts: SendFacts) -> Findings:
     session, last = needs(facts.session), needs(facts.last)
     problem = session.problem
     if session.stage is Stage.TLS and isinstance(problem, Trouble) and not last.speaks_clear:
-        yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.TLS, str(problem)))
+        yield finding(f"{_server(facts, last)}: {problem}", at=_seen(last, Stage.TLS, str(problem)))
 
 
 @rule("SEND010", Severity.ERROR, "RFC 8314 §3.3; RFC 6409 §3.1")
@@ -137,13 +140,13 @@ def wrong_tls_mode_for_the_port(facts: SendFacts) -> Findings:
     last = needs(facts.last)
     if last.speaks_clear:
         yield finding(
-            f"{last.where} greets in the clear, but TLS was begun at once",
+            f"{_server(facts, last)} greets in the clear, but TLS was begun at once",
             at=_seen(last, Stage.TLS, str(last.result.problem)),
             fix=f"Use --tls starttls with port {last.port}, or port 465 with --tls implicit.",
         )
     elif last.waits_for_tls:
         yield finding(
-            f"{last.where} says nothing: it waits for TLS, but --tls {last.tls} waits for its greeting",
+            f"{_server(facts, last)} says nothing: it waits for TLS, but --tls {last.tls} waits for its greeting",
             at=_seen(last, Stage.GREETING, str(last.result.problem)),
             fix=f"Use --tls implicit with port {last.port}.",
         )
@@ -160,7 +163,7 @@ def secret_withheld(facts: SendFacts) -> Findings:
     session, last = needs(facts.session), needs(facts.last)
     problem = session.problem
     if session.stage is Stage.AUTH and isinstance(problem, Refusal) and _is_withheld(problem):
-        yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
+        yield finding(f"{_server(facts, last)}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
 
 
 @rule("SEND012", Severity.ERROR, "RFC 4954 §3; RFC 5321 §4.1.1.1")
@@ -173,7 +176,7 @@ def no_common_login(facts: SendFacts) -> Findings:
     session, last = needs(facts.session), needs(facts.last)
     problem = session.problem
     if session.stage is Stage.AUTH and isinstance(problem, Refusal) and not _is_withheld(problem):
-        yield finding(f"{last.where}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
+        yield finding(f"{_server(facts, last)}: {problem}", at=_seen(last, Stage.AUTH, str(problem)))
 
 
 @rule("SEND013", Severity.ERROR, "RFC 6531 §3.1; RFC 6152 §3")
@@ -187,7 +190,7 @@ def server_cannot_carry_the_message(facts: SendFacts) -> Findings:
     for delivery in session.deliveries[:1]:
         if isinstance(delivery.problem, Refusal):
             stage = delivery.stage or Stage.MAIL
-            yield finding(f"{last.where}: {delivery.problem}", at=_seen(last, stage, str(delivery.problem)))
+            yield finding(f"{_server(facts, last)}: {delivery.problem}", at=_seen(last, stage, str(delivery.problem)))
 
 
 @rule("SEND014", Severity.WARNING, "RFC 8314 §3; RFC 9525 §6")
@@ -204,10 +207,10 @@ def server_certificate_not_verified(facts: SendFacts) -> Findings:
         return  # the password was withheld for it: told there
     if tls.trusted is False:
         why = tls.trust_problem or "not trusted"
-        yield finding(f"{last.where}: the certificate is not trusted ({why})", at=_seen(last, Stage.TLS, why))
+        yield finding(f"{_server(facts, last)}: the certificate is not trusted ({why})", at=_seen(last, Stage.TLS, why))
     elif tls.name_matches is False:
         names = ", ".join(tls.chain[0].names[:5]) if tls.chain else "no name"
-        detail = f"{last.where}: the certificate is for another name ({names})"
+        detail = f"{_server(facts, last)}: the certificate is for another name ({names})"
         yield finding(detail, at=_seen(last, Stage.TLS, names))
 
 
@@ -221,7 +224,7 @@ def message_sent_in_clear(facts: SendFacts) -> Findings:
     session = needs(facts.session)
     last = needs(None if facts.on_loopback else facts.last)
     if session.tls is None and facts.accepted:
-        yield finding(f"{last.where} was spoken to in the clear (--tls {last.tls})")
+        yield finding(f"{_server(facts, last)} was spoken to in the clear (--tls {last.tls})")
 
 
 @rule("SEND016", Severity.WARNING, "RFC 5321 §4.5.3.2.6; RFC 1047 §1")
@@ -234,7 +237,7 @@ def delivery_uncertain(facts: SendFacts) -> Findings:
     session, last = needs(facts.session), needs(facts.last)
     uncertain = [d for d in session.deliveries if d.ambiguous]
     if uncertain:
-        detail = f"{last.where}: {uncertain[0].problem}; the server may have the message"
+        detail = f"{_server(facts, last)}: {uncertain[0].problem}; the server may have the message"
         yield finding(detail, at=_seen(last, Stage.CONTENT, str(uncertain[0].problem)))
 
 
@@ -249,7 +252,7 @@ def another_host_failed_first(facts: SendFacts) -> Findings:
     for attempt in facts.attempts[:-1]:
         stage = attempt.result.stage or Stage.CONNECT
         problem = str(attempt.result.problem)
-        yield finding(f"{attempt.where}, {stage}: {problem}", at=_seen(attempt, stage, problem))
+        yield finding(f"{_server(facts, attempt)}, {stage}: {problem}", at=_seen(attempt, stage, problem))
 
 
 @rule("SEND018", Severity.WARNING, "RFC 6409 §6.1; RFC 5322 §3.6.2")
@@ -283,9 +286,10 @@ def _refused_at(facts: SendFacts, *stages: Stage) -> Iterator[Draft]:
 def _told(facts: SendFacts, rejection: Rejection) -> Draft:
     """A rejection in words: what was said to what, what it means, and the fix the table knows."""
     last = needs(facts.last)
-    what = f"{rejection.stage}" if rejection.recipient is None else f"RCPT TO:<{rejection.recipient}>"
+    what = _ASKED.get(rejection.stage, str(rejection.stage))
+    what = what if rejection.recipient is None else f"RCPT TO:<{rejection.recipient}>"
     many = f" ({rejection.messages} of {facts.wanted} messages)" if facts.wanted > 1 else ""
-    detail = f"{last.where} answered {what} with {rejection.reply}{many}"
+    detail = f"{_server(facts, last)} answered {what} with {rejection.reply}".rstrip(".") + many
     meaning = rejection.meaning
     return finding(
         f"{detail}. {meaning.meaning}" if meaning else detail,
@@ -297,6 +301,11 @@ def _told(facts: SendFacts, rejection: Rejection) -> Draft:
 def _is_withheld(problem: Refusal) -> bool:
     """True if the conversation kept the secret back; else it found no way to log in."""
     return problem.reason.startswith("no password")
+
+
+def _server(facts: SendFacts, attempt: Attempt) -> str:
+    """The server in words; a relay's name and port stand in the subject of the finding already."""
+    return f"{attempt.host} ({attempt.address})" if facts.by_mx and attempt.host != attempt.address else attempt.address
 
 
 def _seen(attempt: Attempt, stage: Stage, value: str) -> Evidence:
