@@ -168,6 +168,7 @@ def _sending(
     auth = _auth(given, chosen, mail_from, tls)
     _check_count(given, relay)
     _check_ca_file(given["ca_file"])
+    _check_helo(given["helo"])
     return SendOptions(
         mail_from=mail_from,
         recipients=_recipients(given, header_recipients),
@@ -295,6 +296,15 @@ def _check_ca_file(path: Path | None) -> None:
 
     if path is not None and b"-----BEGIN CERTIFICATE-----" not in read_octets(path):
         raise BadValue(f"--ca-file {path}: there is no certificate in PEM form in it")
+
+
+def _check_helo(helo: str | None) -> None:
+    """Any word may be tried on a server, but it must stay one word (RFC 5321 §4.1.1.1)."""
+    from deliverkit.smtp.compose import BadValue
+    from deliverkit.smtp.compose.values import single_line
+
+    if helo is not None and (not single_line("--helo", helo) or " " in helo):
+        raise BadValue(f"--helo {helo!r}: expected one name or an address literal such as [192.0.2.1]")
 
 
 def _keys(given: dict[str, Any], message: Composed) -> tuple[SigningKey, ...]:
