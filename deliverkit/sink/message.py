@@ -30,6 +30,7 @@ _HEAD, _FIELD = 1 << 17, 4000  # octets looked at for a header field, and kept o
 
 _EVENTS: dict[str, type[Event]] = {
     "connected": session.Connected,
+    "not-connected": session.NotConnected,
     "line": session.Line,
     "tls-started": session.TlsStarted,
     "tls-failed": session.TlsFailed,

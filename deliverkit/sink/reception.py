@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import itertools
 import os
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,12 +118,17 @@ class Reception:
         self.on_session = on_session
         self.room = Room(limits.in_flight)
         self.sessions: set[OpenSession] = set()
+        self._receipts = (f"{secrets.token_hex(6)}-{number:x}" for number in itertools.count(1))
         self.handshakes: set[asyncio.Task[None]] = set()  # of implicit TLS, not yet sessions
 
     @property
     def is_full(self) -> bool:
         """True while no further session is taken."""
         return len(self.sessions) + len(self.handshakes) >= self.limits.connections
+
+    def receipt(self) -> str:
+        """A token for a message that no other message has, here or in another run."""
+        return next(self._receipts)
 
     async def watch(self) -> None:
         """End idle sessions, for ever: one task for all, so that a busy session pays nothing."""

@@ -178,6 +178,8 @@ class SessionRecord:
 
 def printable(text: str) -> str:
     """The text with every control character and lone surrogate escaped."""
+    if text.isascii() and text.isprintable():
+        return text
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import secrets
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import aiosmtpd
 from aiosmtpd.smtp import SMTP, AuthResult, TLSSetupException, syntax
@@ -25,7 +24,7 @@ from deliverkit.sink.reader import WireProtocol, WireReader
 from deliverkit.sink.reception import EndedSession, Reception
 from deliverkit.sink.record import SessionRecord, printable
 from deliverkit.sink.stores import StoreError
-from deliverkit.smtp.content import Content, FaultKind, examine, unstuffed
+from deliverkit.smtp.content import Content, FaultKind, WireFault, examine, unstuffed
 
 Listener: TypeAlias = Literal["smtp", "starttls", "smtps"]
 
@@ -35,6 +34,7 @@ _UNDERSTOOD = aiosmtpd.__version__ in ("1.4.5", "1.4.6")  # whose _getaddr the f
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_PATH = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +([A-Za-z0-9=][ -~]*))?")
 _CLIENT_HELLO = b"\x16\x03"  # a TLS handshake record (RFC 8446 §5.1)
+_LARGE = 1 << 20  # octets
 _NEVER = -1 << 30  # a counter that was acted upon
 
 
@@ -232,6 +232,11 @@ class SinkSession(SMTP, WireProtocol):
             record.commands = _NEVER
             self._say_goodbye(f"421 4.7.0 More than {limits.commands} commands without a message, closing")
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Set aiosmtpd's timer once, as the last resort; the reception watches for idleness, also inside DATA."""
+        if self._timeout_handle is None:
+            super()._reset_timeout(duration)
+
     async def _handle_client(self) -> None:
         """The session, after the delay that shows who talks before the greeting (RFC 5321 §3.1)."""
         if self.reception.limits.greeting_delay_s:
@@ -287,9 +292,9 @@ class SinkSession(SMTP, WireProtocol):
             return f"552 5.3.4 A message of {octets} octets exceeds the limit of {limit}"
         if content.no_room:
             return "452 4.3.1 Too much mail in flight, try again later"
-        message = self._captured(content.take())
         self._storing = True
         try:
+            message = self._captured(await _looked_at(content))
             await self.reception.keep(message, content.let_go)
         except InboxFull:
             return "452 4.3.1 The inbox is full"
@@ -300,14 +305,14 @@ class SinkSession(SMTP, WireProtocol):
         self.record.commands = 0
         return _stored_reply(message.receipt)
 
-    def _captured(self, wire: bytes) -> CapturedMessage:
+    def _captured(self, seen: Seen) -> CapturedMessage:
         """The message with its record."""
         envelope = self.envelope
         assert envelope is not None
-        if not wire.isascii() and "BODY=8BITMIME" not in envelope.mail_options:  # RFC 6152 §3
+        if not seen.is_ascii and "BODY=8BITMIME" not in envelope.mail_options:  # RFC 6152 §3
             detail = "octets over 127 were sent, and MAIL did not say BODY=8BITMIME"
             self.record.note(FaultKind.UNDECLARED_8BIT, detail)
-        receipt = secrets.token_hex(8)
+        receipt = self.reception.receipt()
         transcript, faults = self.record.hand_over(_stored_reply(receipt))
         return CapturedMessage(
             receipt=receipt,
@@ -317,12 +322,12 @@ class SinkSession(SMTP, WireProtocol):
             helo=self._helo,
             mail_from=_address(envelope.mail_from or ""),
             rcpt_tos=tuple(_address(address) for address in envelope.rcpt_tos),
-            raw=unstuffed(wire),
+            raw=seen.raw,
             transcript=transcript,
             mail_options=tuple(printable(option) for option in envelope.mail_options),
             authenticated_as=self._login,
             tls=self.record.tls,
-            faults=(*faults, *examine(wire)),
+            faults=(*faults, *seen.faults),
         )
 
     @property
@@ -405,6 +410,28 @@ class SinkSession(SMTP, WireProtocol):
             return False
         await self.push("530 5.7.0 Authentication required")
         return True
+
+
+class Seen(NamedTuple):
+    """Content that was looked at: the message, what was wrong with the wire, and whether it needed 8BITMIME."""
+
+    raw: bytes
+    faults: tuple[WireFault, ...]
+    is_ascii: bool
+
+
+async def _looked_at(content: Content) -> Seen:
+    """Look at the content once; at a large one in a thread, so that other sessions do not wait for it."""
+    try:
+        wire = content.take()
+        return await asyncio.to_thread(_look, wire) if len(wire) > _LARGE else _look(wire)
+    except BaseException:  # the session was cancelled meanwhile
+        content.let_go()
+        raise
+
+
+def _look(wire: bytes) -> Seen:
+    return Seen(unstuffed(wire), examine(wire), wire.isascii())
 
 
 class _SizeLimits(dict[str, int]):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 END = b"\r\n.\r\n"  # RFC 5321 §4.1.1.4: the only end of data
+_STEP = 1 << 20
 LINE_LIMIT = 998  # RFC 5321 §4.5.3.1.6 without CRLF; RFC 5322 §2.1.1
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -170,14 +171,25 @@ def unstuffed(wire: bytes) -> bytes:
 
     Lines begin after CRLF only: ``LF..`` stays as it is (RFC 5321 §2.3.8).
     """
+    if not _has_dot_line(wire):
+        return wire
     content = wire.replace(b"\r\n.", b"\r\n")
     return content[1:] if wire.startswith(b".") else content
 
 
+def _has_dot_line(wire: bytes) -> bool:
+    return wire.startswith(b".") or b"\n." in wire
+
+
 def examine(wire: bytes) -> tuple[WireFault, ...]:
-    """Every fault of the wire, one entry a kind, in linear time."""
-    pairs = wire.count(b"\r\n")
-    feeds, returns = wire.count(b"\n") - pairs, wire.count(b"\r") - pairs
+    """Every fault of the wire, one entry a kind, in linear time; sound mail costs a few passes of C."""
+    pairs = feeds = returns = 0
+    for start in range(0, len(wire), _STEP):  # in steps, so that other threads have their turn
+        end = start + _STEP
+        pairs += wire.count(b"\r\n", start, end + 1)
+        feeds += wire.count(b"\n", start, end)
+        returns += wire.count(b"\r", start, end)
+    feeds, returns = feeds - pairs, returns - pairs
     return tuple(fault for fault in _faults(wire, feeds, returns) if fault is not None)
 
 
@@ -194,11 +206,12 @@ def _faults(wire: bytes, feeds: int, returns: int) -> Iterator[WireFault | None]
             returns,
             f"{returns} carriage return(s) without a line feed",
         )
-    nuls = wire.count(b"\0")  # RFC 5322 §2.2: NUL has no place in a message
-    if nuls:
+    if b"\0" in wire:  # RFC 5322 §2.2: NUL has no place in a message
+        nuls = wire.count(b"\0")
         yield _fault(wire, FaultKind.NUL, wire.find(b"\0"), nuls, f"{nuls} NUL octet(s)")
     yield _long_lines(wire)
-    yield _dots_not_doubled(wire)
+    if _has_dot_line(wire):
+        yield _dots_not_doubled(wire)
     if feeds:
         yield _dots_after_line_feed(wire)
     if feeds or returns:
