@@ -17,7 +17,6 @@ from deliverkit.smtp.reply import Offer, Reply, offer
 from deliverkit.smtp.transcript import Transcript
 
 MODES: dict[str, str] = {"mx": "starttls", "submission": "starttls", "submissions": "implicit"}
-_NOT_ABOUT_THEM = (TroubleKind.NOT_ALLOWED, TroubleKind.NO_ROUTE)
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,12 @@ class PortFacts(Facts):
 
     ``reachable``: TCP came about; ``reason`` says why not ("refused", "timeout", "unreachable", "blocked", …).
     ``mode`` is what was found: "implicit", "starttls" (offered), "clear" (not offered) or "unknown" (TLS was tried at
-    once and came to nothing); ``mode_expected`` what the role wants. ``greeting`` is the first reply; the facts after it are missing when it was no 220. ``ehlo`` and
-    ``ehlo_tls`` are keywords before and after TLS (None: there was no such EHLO). ``starttls``: offered (None under
-    implicit TLS); ``starttls_reply`` what the command got; ``tls_error`` why the handshake failed. ``auth`` are the
-    mechanisms where a client would log in, ``auth_in_clear`` those before TLS. ``trouble`` is what broke the
-    conversation after TCP stood. ``named``: this very port was asked for.
+    once and came to nothing); ``mode_expected`` what the role wants. ``greeting`` is the first reply; the facts after
+    it are missing when it was no 220. ``ehlo`` and ``ehlo_tls`` are keywords before and after TLS (None: there was no
+    such EHLO); ``extended``: EHLO was understood, not only HELO. ``starttls``: offered (None under implicit TLS);
+    ``starttls_reply`` what the command got; ``tls_error`` why the handshake failed. ``auth`` are the mechanisms where
+    a client would log in, ``auth_in_clear`` those before TLS. ``trouble`` is what broke the conversation after TCP
+    stood. ``named``: this very port was asked for.
     """
 
     host: str
@@ -85,6 +85,13 @@ class PortFacts(Facts):
     @property
     def subject(self) -> str:
         return f"{self.host}:{self.port}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a report shows them."""
+        shown = {f.name: self.raw(f.name) for f in fields(self)}
+        if isinstance(shown["mode"], Missing):
+            shown["mode"] = "unknown"
+        return shown
 
     def but(self, **changes: Any) -> PortFacts:
         """This row with some facts changed; facts that are missing stay so."""
@@ -201,10 +208,10 @@ _AFTER_TCP = (
 def _reachable(target: Target, seen: Inspection) -> Any:
     if not isinstance(seen.connected, Trouble):
         return True
-    if seen.connected.kind is TroubleKind.NO_ROUTE and ":" not in target.address:
-        return missing(f"{target.address}: {seen.connected.detail}: this machine has no network")
-    if seen.connected.kind in _NOT_ABOUT_THEM:
-        return not_asked(f"{target.address}: {seen.connected.detail}")
+    if seen.connected.kind is TroubleKind.NO_ROUTE:
+        return missing(f"{target.address}: there is no route from here ({seen.connected.detail})")
+    if seen.connected.kind is TroubleKind.NOT_ALLOWED:
+        return missing(f"{seen.connected.detail}; --allow-private connects all the same")
     return False
 
 

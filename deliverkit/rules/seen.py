@@ -32,16 +32,16 @@ def session(facts: PortFacts, *roles: str) -> TlsFacts:
 def reached(rows: Sequence[PortFacts]) -> bool:
     """Whether any of these was reached. Raises as reading the fact would, when that cannot be told.
 
-    Rows that were not asked (no IPv6 from here) count for nothing as long as another row tells.
+    A row that could not be tried from here (no IPv6) counts for nothing as long as another row tells.
     """
     states = [row.raw("reachable") for row in rows]
     if any(state is True for state in states):
         return True
-    unknown = [row for row, state in zip(rows, states, strict=True) if isinstance(state, Missing) and state.asked]
-    if unknown:
-        return unknown[0].reachable  # raises Unobserved
+    for row in rows:
+        if isinstance(row.raw("reachable"), Missing) and row.reason != "no-route":
+            return row.reachable  # raises
     if not any(state is False for state in states):
-        return rows[0].reachable if rows else False  # raises NotAsked
+        return rows[0].reachable if rows else False  # raises
     return False
 
 

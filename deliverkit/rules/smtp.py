@@ -81,7 +81,9 @@ def _dead(rows: Sequence[PortFacts]) -> str:
 def _at(address: str, ports: list[str], why: str) -> str:
     if address == "-":
         return why
-    return f"{address} on port{'s' if len(ports) > 1 else ''} {' and '.join(ports)}: {why}"
+    *first, last = ports
+    numbers = f"ports {', '.join(first)} and {last}" if first else f"port {last}"
+    return f"{address} on {numbers}: {why}"
 
 
 @rule("SMTP004", Severity.WARNING, "RFC 5321 §5.1; RFC 6724 §6")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 MASK = "********"
-_AUTH = re.compile(r"^(AUTH\s+[A-Za-z0-9_-]+)\s+\S.*$", re.IGNORECASE)  # RFC 4954 §4: initial response
+_AUTH = re.compile(r"^(AUTH\s+[A-Za-z0-9_-]+)\s+\S.*$", re.IGNORECASE | re.DOTALL)  # RFC 4954 §4: initial response
 
 Party: TypeAlias = Literal["client", "server"]
 

@@ -29,7 +29,8 @@ def live_world(nameservers: tuple[str, ...] = (), *, allow_private: bool = False
         source_addresses=source_addresses(),
     )
     dns = SharedDoor(PoliteDoor(LiveDns(servers)))
-    return World(dns, LiveSmtp(allow_private=allow_private), vantage, fixed_clock(now))
+    clock = fixed_clock(now)
+    return World(dns, LiveSmtp(allow_private, clock), vantage, clock)
 
 
 def source_addresses() -> tuple[str, ...]:
