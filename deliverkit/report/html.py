@@ -7,7 +7,7 @@ forbids scripts and loads besides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from deliverkit.findings import Evidence, Finding, Severity
@@ -26,7 +26,7 @@ def render_html(reports: Sequence[Report], *, title: str | None = None, lead: st
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
+    source = Path(__file__).with_name("report.html.j2").read_text("utf-8")
     names = ", ".join(plain(r.subject.name) for r in reports)
     return environment.from_string(source).render(
         title=title or f"Mail report: {names}",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Missing
-from deliverkit.facts.message.authentication import AuthenticationFacts
 from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.facts.ptr import IprevFacts, PtrFacts
 from deliverkit.flow import Answer
-from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.report.plain import fold, plain
+
+if TYPE_CHECKING:  # reading a message is heavy, and an audit reads none
+    from deliverkit.facts.message.authentication import AuthenticationFacts
+    from deliverkit.protocols.dmarc.align import DmarcResult
 
 
 def mx_lines(facts: MxFacts, width: int = 100) -> list[str]:

@@ -6,45 +6,39 @@ One place knows which facts have a section and in which order; text, Markdown an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from importlib import import_module
+from typing import Any, TypeAlias
 
 from deliverkit.facts.base import Missing
 from deliverkit.report.model import Report
 
-Lines = Callable[[Any, int], list[str]]
+Lines: TypeAlias = Callable[[Any, int], list[str]]
+
+SECTIONS = {
+    "check_host": ("Evaluation", "trees", "check_host_lines"),
+    "authentication": ("Authentication", "mail_text", "authentication_lines"),
+    "spf": ("SPF", "trees", "spf_tree_lines"),
+    "dkim": ("DKIM", "dkim_text", "dkim_lines"),
+    "dmarc": ("DMARC", "dmarc_text", "dmarc_lines"),
+    "mx": ("MX", "mail_text", "mx_lines"),
+    "ptr": ("Reverse DNS", "mail_text", "ptr_lines"),
+    "ports": ("Ports", "ports_text", "port_lines"),
+    "letter": ("Message", "send_text", "letter_lines"),
+    "send": ("Sending", "send_text", "send_lines"),
+    "throughput": ("Throughput", "send_text", "throughput_lines"),
+    "preview": ("On the wire", "send_text", "preview_lines"),
+    "transcript": ("Transcript", "send_text", "transcript_lines"),
+}
+"""By key of the facts: the title, and the file and function that write the lines (imported when they are needed)."""
 
 
 def seen(report: Report, width: int = 100) -> Iterator[tuple[str, list[str]]]:
     """Title and lines of each section whose facts were observed."""
-    for key, (title, lines) in _sections().items():
+    for key, (title, file, function) in SECTIONS.items():
         facts = report.facts.get(key)
         if facts is None or isinstance(facts, Missing):
             continue
+        lines: Lines = getattr(import_module(f"deliverkit.report.{file}"), function)
         found = lines(facts, width)
         if found:
             yield title, found
-
-
-def _sections() -> dict[str, tuple[str, Lines]]:
-    from deliverkit.report.dkim_text import dkim_lines
-    from deliverkit.report.dmarc_text import dmarc_lines
-    from deliverkit.report.mail_text import authentication_lines, mx_lines, ptr_lines
-    from deliverkit.report.ports_text import port_lines
-    from deliverkit.report.send_text import letter_lines, preview_lines, send_lines, throughput_lines, transcript_lines
-    from deliverkit.report.trees import check_host_lines, spf_tree_lines
-
-    return {
-        "check_host": ("Evaluation", check_host_lines),
-        "authentication": ("Authentication", authentication_lines),
-        "spf": ("SPF", spf_tree_lines),
-        "dkim": ("DKIM", lambda facts, _: dkim_lines(facts)),
-        "dmarc": ("DMARC", lambda facts, _: dmarc_lines(facts)),
-        "mx": ("MX", mx_lines),
-        "ptr": ("Reverse DNS", ptr_lines),
-        "ports": ("Ports", port_lines),
-        "letter": ("Message", letter_lines),
-        "send": ("Sending", send_lines),
-        "throughput": ("Throughput", throughput_lines),
-        "preview": ("On the wire", preview_lines),
-        "transcript": ("Transcript", transcript_lines),
-    }

@@ -129,8 +129,8 @@ def _pointed(value: str, span: tuple[int, int], room: int, bar: str) -> Iterator
     after = plain(value[end : left + room])
     lead = "…" if left else ""
     shown = f"{lead}{before}{inside}{after}"
-    tail = "…" if left + room < len(value) else ""
-    yield f"{bar}{_INDENT}{shown[:room]}{tail}"
+    cut = len(shown) > room or left + room < len(value)
+    yield f"{bar}{_INDENT}{shown[: room - 1]}…" if cut else f"{bar}{_INDENT}{shown}"
     offset = len(lead) + len(before)
     if offset < room:
         yield f"{bar}{_INDENT}{' ' * offset}{'^' * max(1, min(len(inside), room - offset))}"

@@ -12,7 +12,8 @@ from itertools import groupby
 from deliverkit.facts.base import Missing
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.spf import SpfFacts
-from deliverkit.protocols.spf.evaluate import MAX_LOOKUPS, CheckResult, Evaluation, Step
+from deliverkit.protocols.spf.lookups import MAX_LOOKUPS
+from deliverkit.protocols.spf.trace import CheckResult, Evaluation, Step
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
 from deliverkit.report.plain import fold, plain
 
