@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deliverkit.facts.base import Facts
-from deliverkit.protocols.spf.evaluate import CheckResult
+from deliverkit.protocols.spf.trace import CheckResult
 
 
 @dataclass(frozen=True, repr=False)

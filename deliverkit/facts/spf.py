@@ -14,7 +14,8 @@ from deliverkit.facts.base import Facts, missing, not_asked
 from deliverkit.facts.placed import Misplaced
 from deliverkit.flow import Answer, Flow, Question, Status, Together, ask, together
 from deliverkit.names import within
-from deliverkit.protocols.spf.evaluate import CheckResult, ask_name, check_host
+from deliverkit.protocols.spf.evaluate import CheckResult, check_host
+from deliverkit.protocols.spf.lookups import ask_name
 from deliverkit.protocols.spf.record import Modifier, Record, is_spf, parse_record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree, WorstPath, spf_tree
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from deliverkit.flow import Answer, Flow, Question, Status, ask, together
 from deliverkit.protocols.spf.address import Client
-from deliverkit.protocols.spf.evaluate import MAX_HOSTS, askable
+from deliverkit.protocols.spf.lookups import MAX_HOSTS, askable
 from deliverkit.protocols.spf.macro import MacroContext, MacroString, expand_name
 from deliverkit.protocols.spf.record import LOOKUP_TERMS, Directive, Modifier, Record, Term, parse_record, select
 
@@ -71,7 +71,7 @@ class Branch:
         return self.counts and self.target is None
 
     def voids(self, family: int, *, strict: bool = False) -> int:
-        """Void lookups (§4.6.4) for clients of a family; see `evaluate` for what ``strict`` means."""
+        """Void lookups (§4.6.4) for clients of a family; see `lookups` for what ``strict`` means."""
         if self.term.name in ("include", "redirect", "ptr") or not self.counts:
             return 0
         asked = self.lookup or self.probe  # a dynamic exists finds nothing for a client it does not know

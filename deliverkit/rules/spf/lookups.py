@@ -7,7 +7,7 @@ from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import parent_of
 from deliverkit.findings import Draft, Evidence, Severity, finding
 from deliverkit.names import within
-from deliverkit.protocols.spf.evaluate import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
+from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
 from deliverkit.protocols.spf.record import Directive, Record
 from deliverkit.protocols.spf.tree import FAMILIES, MAX_STEPS, Branch, Node, State, Tree, WorstPath
 from deliverkit.rules.registry import Findings, rule

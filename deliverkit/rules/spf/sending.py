@@ -6,8 +6,8 @@ from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
-from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.record import Result, select
+from deliverkit.protocols.spf.trace import CheckResult, Evaluation
 from deliverkit.protocols.spf.tree import State
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import short, txt
