@@ -9,6 +9,7 @@ writes the same octets, and a test says so.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -103,8 +104,13 @@ def _chosen(fields: list[tuple[bytes, bytes]], names: tuple[str, ...], form: str
     return chosen
 
 
+@functools.cache
+def _key(name: str) -> object:
+    return serialization.load_pem_private_key((FIXTURES / "keys" / name).read_bytes(), None)
+
+
 def _signed(data: bytes, key: str, algorithm: str) -> bytes:
-    loaded = serialization.load_pem_private_key((FIXTURES / "keys" / key).read_bytes(), None)
+    loaded = _key(key)
     if isinstance(loaded, Ed25519PrivateKey):
         return loaded.sign(hashlib.sha256(data).digest())  # RFC 8463 §3
     assert isinstance(loaded, RSAPrivateKey)
@@ -142,6 +148,7 @@ ONE_CLICK = {
 }
 
 
+@functools.cache
 def messages() -> dict[str, bytes]:
     """Every signed message by the name of its file."""
     plain, news = message(), _alternative(**ONE_CLICK)

@@ -16,7 +16,7 @@ FIELD_LIMIT = 2000  # header fields that are read
 _PLACES = 10  # positions kept of one kind
 
 _NAME = re.compile(rb"[!-9;-~]+")  # ftext, RFC 5322 §2.2
-_LOST_END = re.compile(rb"(\r\n|\n|\r)\.(\r\n|\n|\r)")
+_FALSE_END = re.compile(rb"((?<!\r)\n|\r(?!\n))\.(\r\n|\n|\r)|(\r\n)\.(\n)")
 _STUFFED = re.compile(rb"(?<!\r)\n\.\.")
 _BLANK = b" \t"
 
@@ -206,11 +206,9 @@ def _false_ends(raw: bytes) -> tuple[FalseEnd, ...]:
     words = {b"\r\n": "CRLF", b"\n": "LF", b"\r": "CR"}
     found: list[FalseEnd] = []
     line, last, at = 1, 0, 0
-    while len(found) < _PLACES and (match := _LOST_END.search(raw, at)):
-        before, after = match[1], match[2]
+    while len(found) < _PLACES and (match := _FALSE_END.search(raw, at)):
+        before, after = match[1] or match[3], match[2] or match[4]
         at = match.end() - len(after)  # the second line end may begin the next sequence
-        if (before, after) in ((b"\r\n", b"\r\n"), (b"\r\n", b"\r")):
-            continue
         line += raw.count(b"\n", last, match.start())
         last = match.start()
         found.append(FalseEnd(Place(line, match.start()), f"{words[before]}.{words[after]}"))
@@ -222,7 +220,7 @@ def read_header(raw: bytes, start: int = 0, stop: int | None = None, line: int =
     end = len(raw) if stop is None else stop
     gathered: list[tuple[int, list[bytes]]] = []  # the first line's number, and the lines of one field
     strays: list[tuple[int, str]] = []
-    at, closed, cut = start, False, False
+    at, closed, cut, astray = start, False, False, True  # a continuation belongs to what stands above it
     while at < end:
         if at - start > HEADER_LIMIT or len(gathered) >= FIELD_LIMIT:
             cut = True
@@ -235,16 +233,19 @@ def read_header(raw: bytes, start: int = 0, stop: int | None = None, line: int =
             closed = True
             break
         if text[:1] in (b" ", b"\t"):
-            if gathered:
+            if not astray:
                 gathered[-1][1].append(text)
-            else:
+            elif not strays:
                 strays.append((number, _shown(text)))
         elif _begins_field(text):
             gathered.append((number, [text]))
+            astray = False
         else:
-            strays.append((number, _shown(text)))
+            astray = True
+            if len(strays) < _PLACES:
+                strays.append((number, _shown(text)))
     fields = tuple(_field(number, lines) for number, lines in gathered)
-    return Header(fields, tuple(strays[:_PLACES]), at, line, closed, cut)
+    return Header(fields, tuple(strays), at, line, closed, cut)
 
 
 def _begins_field(text: bytes) -> bool:

@@ -6,7 +6,6 @@ What this file will not do: guess. A word that cannot be decoded stays as it is 
 from __future__ import annotations
 
 import binascii
-import codecs
 import re
 from dataclasses import dataclass
 
@@ -113,9 +112,10 @@ def known_charset(name: str) -> bool:
     if name.lower().replace("-", "_") in _NOT_FOR_MAIL:
         return False
     try:
-        codecs.lookup(name)
-        b"".decode(name)  # lookup also finds codecs that make octets of octets
-    except (LookupError, ValueError, TypeError):
+        b"a".decode(name, "replace")  # unlike lookup, this refuses codecs that make octets of octets
+    except UnicodeError:
+        return True
+    except (LookupError, ValueError):
         return False
     return True
 
