@@ -180,6 +180,7 @@ class _Rsa:
         return key if isinstance(key, RSAPrivateKey) else self._stock_parse(pem)
 
 
+@functools.cache
 def _padding_and_hash() -> tuple[Any, Any]:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed

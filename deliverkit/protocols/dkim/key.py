@@ -6,6 +6,7 @@ What this file will not do: ask for a record (the facts do), or verify anything 
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,8 +106,12 @@ def looks_like_key(text: str) -> bool:
     return bool(re.search(r"v\s*=\s*\"?DKIM|-----BEGIN [A-Z0-9 ]*KEY|^[\s\"]*MI[A-Za-z0-9+/]{30}", text))
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_key(text: str) -> KeyRecord:
-    """Read a key record; ``text`` is the TXT record with its strings joined (§3.6.2.2)."""
+    """Read a key record; ``text`` is the TXT record with its strings joined (§3.6.2.2). Never raises.
+
+    Records are shared: a sink that takes much mail of one domain reads its key once.
+    """
     cleaned, found = artefacts.cleaned(text)
     tags = parse_taglist(cleaned)
     faults = [*found, *_syntax(tags)]

@@ -93,28 +93,30 @@ class _Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tags: TagList = parse_taglist(text)
+        tags: TagList = parse_taglist(text)
+        self.tags = tags.tags
+        self.first = {tag.name: tag for tag in reversed(tags.tags)}
         # §3.2: any deviation from the grammar, a repeated tag above all, makes the whole list invalid
-        self.faults = [Fault(f.kind, f.detail, f.span, f.kind != "typographic-quote") for f in self.tags.faults]
+        self.faults = [Fault(f.kind, f.detail, f.span, f.kind != "typographic-quote") for f in tags.faults]
 
     def fault(self, kind: str, detail: str, tag: Tag | None, *, fatal: bool = True) -> None:
         self.faults.append(Fault(kind, detail, tag.span if tag else (0, len(self.text)), fatal))
 
     def signature(self) -> Signature:
         for name in REQUIRED:
-            if self.tags.get(name) is None:
+            if self.first.get(name) is None:
                 self.fault("missing-tag", f"the required tag {name}= is missing", None)
         self._version()
         header_form, body_form = self._canonicalization()
         domain = self._name("d", "bad-domain")
         selector = self._name("s", "bad-selector")
         if len(selector) + len("._domainkey.") + len(domain) > LONGEST_NAME:
-            self.fault("bad-selector", "selector and domain make a name of more than 253 octets", self.tags.get("s"))
+            self.fault("bad-selector", "selector and domain make a name of more than 253 octets", self.first.get("s"))
         timestamp, expires = self._times()
         self._query()
         return Signature(
             text=self.text,
-            tags=self.tags.tags,
+            tags=self.tags,
             algorithm=self._algorithm(),
             domain=domain,
             selector=selector,
@@ -133,12 +135,12 @@ class _Reading:
 
     def _version(self) -> None:
         """§3.5 v=: "1", and nothing else is compatible (§6.1.1)."""
-        tag = self.tags.get("v")
+        tag = self.first.get("v")
         if tag and tag.value != "1":
             self.fault("bad-version", f"v={tag.value} where 1 is the only version", tag)
 
     def _algorithm(self) -> str:
-        tag = self.tags.get("a")
+        tag = self.first.get("a")
         if tag is None:
             return ""
         if tag.value in REFUSED:
@@ -149,7 +151,7 @@ class _Reading:
 
     def _name(self, name: str, kind: str) -> str:
         """d= or s= as A-labels (RFC 8616 §5 admits U-labels in internationalized messages)."""
-        tag = self.tags.get(name)
+        tag = self.first.get(name)
         if tag is None:
             return ""
         try:
@@ -160,7 +162,7 @@ class _Reading:
 
     def _identity(self, domain: str) -> str:
         """§3.5 i=: its domain is d= or lies below it; without the tag it is "@" and d=."""
-        tag = self.tags.get("i")
+        tag = self.first.get("i")
         if tag is None:
             return f"@{domain}"
         compact = _BLANK.sub("", tag.value)
@@ -178,7 +180,7 @@ class _Reading:
 
     def _signed_names(self) -> tuple[str, ...]:
         """§3.5 h=: the names of the signed fields; From must be one of them (§5.4)."""
-        tag = self.tags.get("h")
+        tag = self.first.get("h")
         if tag is None:
             return ()
         names = [part.strip(" \t\r\n").lower() for part in tag.value.split(":")]
@@ -193,7 +195,7 @@ class _Reading:
 
     def _canonicalization(self) -> tuple[str, str]:
         """§3.5 c=: header and body; "simple/simple" without the tag, simple for the body without a slash."""
-        tag = self.tags.get("c")
+        tag = self.first.get("c")
         if tag is None:
             return "simple", "simple"
         header_form, slash, body_form = tag.value.partition("/")
@@ -204,7 +206,7 @@ class _Reading:
 
     def _body_length(self) -> int | None:
         """§3.5 l=: how much of the body is signed; what follows is anybody's (§8.2)."""
-        tag = self.tags.get("l")
+        tag = self.first.get("l")
         if tag is None:
             return None
         if not _LENGTH.fullmatch(tag.value):
@@ -218,14 +220,15 @@ class _Reading:
         if digest and len(digest) != 32:
             detail = f"bh= holds {len(digest)} octets; a SHA-256 hash has 32"
             if not self._is_sha1():
-                self.fault("bad-length-of-hash", detail, self.tags.get("bh"))
+                self.fault("bad-length-of-hash", detail, self.first.get("bh"))
         return digest
 
     def _is_sha1(self) -> bool:
-        return self.tags.value("a") in REFUSED
+        tag = self.first.get("a")
+        return tag is not None and tag.value in REFUSED
 
     def _base64(self, name: str) -> bytes:
-        tag = self.tags.get(name)
+        tag = self.first.get(name)
         if tag is None:
             return b""
         compact = _BLANK.sub("", tag.value)
@@ -237,7 +240,7 @@ class _Reading:
 
     def _query(self) -> None:
         """§3.5 q=: a list of methods, unknown ones ignored; dns/txt is the only one there is."""
-        tag = self.tags.get("q")
+        tag = self.first.get("q")
         if tag and "dns/txt" not in (part.strip(" \t\r\n") for part in tag.value.split(":")):
             self.fault("bad-query", f"q={tag.value} does not offer dns/txt", tag)
 
@@ -245,11 +248,11 @@ class _Reading:
         """§3.5 t= and x=: seconds since 1970; x= must be greater than t=."""
         signed, expires = self._time("t"), self._time("x")
         if signed is not None and expires is not None and expires <= signed:
-            self.fault("expires-before-signing", f"x={expires} is not later than t={signed}", self.tags.get("x"))
+            self.fault("expires-before-signing", f"x={expires} is not later than t={signed}", self.first.get("x"))
         return signed, expires
 
     def _time(self, name: str) -> int | None:
-        tag = self.tags.get(name)
+        tag = self.first.get(name)
         if tag is None:
             return None
         if not _TIME.fullmatch(tag.value):
@@ -259,7 +262,7 @@ class _Reading:
 
     def _copied(self) -> tuple[tuple[str, str], ...]:
         """§3.5 z=: copies of header fields, for diagnosis only."""
-        tag = self.tags.get("z")
+        tag = self.first.get("z")
         if tag is None:
             return ()
         fields = (_unquoted(part).partition(":") for part in tag.value.split("|"))

@@ -14,7 +14,24 @@ from hypothesis import strategies as st
 from deliverkit.protocols.dkim import canonical
 from deliverkit.protocols.dkim.canonical import NotAMessage
 
-PIECES = [b" ", b"  ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"a", b"Z", b"\x00", b"\xff", b".", b":", b"\x0b"]
+PIECES = [
+    b" ",
+    b"  ",
+    b" " * 17,
+    b"\t" * 40,
+    b"\t",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"a",
+    b"Z",
+    b"\x00",
+    b"\xff",
+    b".",
+    b":",
+    b"\x0b",
+]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
 HEADERS = [
     b"From: a\r\n",
