@@ -304,8 +304,10 @@ def void_lookup(facts: DomainFacts) -> Findings:
 
 
 def _empty(branch: Branch) -> bool:
-    """True for a term that finds nothing, whoever the client is."""
-    return branch.reachable and branch.probe is None and all(branch.voids(family) for family in FAMILIES)
+    """True for a term that finds nothing, whoever the client is. An mx of which one host is gone still finds the others."""
+    if not branch.reachable or branch.probe is not None or any(answer.records for answer in branch.addresses):
+        return False
+    return all(branch.voids(family) for family in FAMILIES)
 
 
 @rule("SPF021", Severity.ERROR, "RFC 7208 §4.6.4")
