@@ -304,7 +304,7 @@ def void_lookup(facts: DomainFacts) -> Findings:
 
 
 def _empty(branch: Branch) -> bool:
-    """True for a term that finds nothing, whoever the client is; an mx of which only one host is gone still finds some."""
+    """True for a term that finds nothing, whoever the client is; an mx with one host gone still finds others."""
     if not branch.reachable or branch.probe is not None or any(answer.records for answer in branch.addresses):
         return False
     return all(branch.voids(family) for family in FAMILIES)
