@@ -1,7 +1,8 @@
 """DKIM against stock dkimpy: signing, verifying, and strangers' mail. ``python -m tests.bench.bench_dkim``.
 
 Two worker processes, one with dkimpy as it was shipped and one with ours, do the same jobs in turn, round after round;
-what counts is the median of the same-round ratios of CPU time. Ours does more for it: every fault of the signature and
+a round counts with its best run, for the machines are shared, and a job with the median of the same-round ratios of
+CPU time. Ours does more for it: every fault of the signature and
 of the key is found, and the coverage of the signature is told.
 """
 
@@ -101,7 +102,7 @@ class Ours(Stock):
 
 
 def work(side: str) -> None:
-    """A worker: reads jobs as JSON lines, does them, answers the CPU seconds of one run."""
+    """A worker: reads jobs as JSON lines, does them, answers the CPU seconds of the best run."""
     from deliverkit.protocols.dkim.sign import SigningKey, sign
 
     maker = Stock() if side == "stock" else Ours()
@@ -117,10 +118,12 @@ def work(side: str) -> None:
                 signed = sign(octets, [SigningKey("s1", "example.com", maker.keys[job["type"]])], now=NOW)
                 prepared[name] = maker.verifier(signed, job["type"])
             assert prepared[name]()
-        start = time.process_time()
+        spent = []
         for _ in range(job["runs"]):
+            start = time.process_time()
             prepared[name]()
-        print(json.dumps((time.process_time() - start) / job["runs"]), flush=True)
+            spent.append(time.process_time() - start)
+        print(json.dumps(min(spent)), flush=True)
 
 
 @contextmanager
@@ -175,7 +178,7 @@ def main() -> None:
     slope = {side: statistics.mean([of[80_000] / of[40_000], of[40_000] / of[20_000]]) for side, of in grown.items()}
     write(
         "dkim",
-        "DKIM: signing and verifying, stock dkimpy and ours (CPU, medians)",
+        "DKIM: signing and verifying, stock dkimpy and ours (CPU; best run of a round, median of the rounds)",
         ("job", "dkimpy ms", "ours ms", "dkimpy / ours"),
         table,
         [
