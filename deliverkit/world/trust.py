@@ -3,7 +3,7 @@
 The handshake accepts every chain, so that a bad one can be looked at; here a path is searched from the leaf through
 the certificates the server sent (and no others: nothing is fetched) to one of the trust store (RFC 5280 §6, the parts
 that SMTP clients apply: signatures, dates, CA flag, path length, purpose, strength).
-What this file will not do: check revocation, certificate transparency or policies, or open a socket.
+What this file will not do: check revocation, certificate transparency, name constraints or policies, or open a socket.
 """
 
 from __future__ import annotations
@@ -210,6 +210,8 @@ class _Search:
         usage = _extension(issuer, x509.KeyUsage)
         if usage is not None and not usage.key_cert_sign:
             return Trust(False, TrustProblem.NOT_A_CA, f"{who} may not sign certificates (key usage)")
+        if _signature_hash(path[-1]) in _WEAK_HASHES:  # which `cryptography` does not even verify
+            return _weakness(path[-1], anchor=False)
         self.signatures += 1
         if self.signatures > _MOST_SIGNATURES or not _signed_by(path[-1], issuer):
             return Trust(False, TrustProblem.BAD_SIGNATURE, f"{who} did not sign {_name(path[-1].subject)}")
@@ -267,11 +269,11 @@ def _serves(leaf: x509.Certificate) -> bool:
 def _weakness(certificate: x509.Certificate, *, anchor: bool) -> Trust | None:
     """A key or signature that clients of today refuse. An anchor is trusted by itself: its signature says nothing."""
     shown = certificate_facts(certificate)
-    if shown.key_type == "rsa" and shown.key_bits < _SMALLEST_RSA:
-        return Trust(False, TrustProblem.WEAK_KEY, f"{shown.subject} has an RSA key of {shown.key_bits} bits")
     if not anchor and shown.signature_hash in _WEAK_HASHES:
         what = f"{shown.subject} is signed with {shown.signature_hash.upper()}"
         return Trust(False, TrustProblem.WEAK_SIGNATURE, what)
+    if shown.key_type == "rsa" and shown.key_bits < _SMALLEST_RSA:
+        return Trust(False, TrustProblem.WEAK_KEY, f"{shown.subject} has an RSA key of {shown.key_bits} bits")
     return None
 
 

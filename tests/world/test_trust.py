@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +117,22 @@ def test_a_chain_that_lies_about_its_issuer(authority: Authority, trusted: Trust
     assert judge((lying, authority.intermediate), trusted, NOW).problem == "bad-signature"
 
 
+def test_a_sha1_signature_is_weak_and_not_forged() -> None:
+    """The library does not verify SHA-1 any more; the cause is told all the same."""
+    secret = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "RSA Root")])
+    draft = x509.CertificateBuilder().issuer_name(name).public_key(secret.public_key()).serial_number(1)
+    draft = draft.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    root = draft.subject_name(name).add_extension(x509.BasicConstraints(True, None), True).sign(secret, hashes.SHA256())
+    leaf = draft.subject_name(x509.Name([])).sign(secret, hashes.SHA256())
+    with_sha256, with_sha1 = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+    old = x509.load_der_x509_certificate(leaf.public_bytes(Encoding.DER).replace(with_sha256, with_sha1))
+    trusted = TrustStore([root], chosen=True)
+    assert judge((leaf,), trusted, NOW).trusted
+    verdict = judge((old,), trusted, NOW)
+    assert (verdict.problem, verdict.detail) == ("weak-signature", "(no name) is signed with SHA1")
+
+
 def test_an_expired_intermediate_is_walked_around(authority: Authority, trusted: TrustStore) -> None:
     """Of two certificates of the same authority the one in date decides, whatever their order."""
     issued = authority.issue(NAME)
@@ -131,14 +149,8 @@ def test_many_certificates_of_one_name_are_bounded(authority: Authority, trusted
     decoys = tuple(Authority(NOW - n * DAY, name="Test").intermediate for n in range(40))
     verdict = judge((issued.chain[0], *decoys[:15]), trusted, NOW)
     assert verdict.trusted
-    encoded = [c.public_bytes(encoding=_der()) for c in (issued.chain[0], *decoys)]
+    encoded = [c.public_bytes(Encoding.DER) for c in (issued.chain[0], *decoys)]
     assert len(parsed(encoded)) == 16
-
-
-def _der() -> object:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return Encoding.DER
 
 
 def test_no_certificate_is_no_trust(trusted: TrustStore) -> None:
