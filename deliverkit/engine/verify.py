@@ -81,9 +81,8 @@ async def verify(
     say(f"{name}: SPF, DKIM, DMARC")
     message = message.with_authentication(await _authenticate(message, world.with_budget()))
     judgement = await _work(lambda: judge(message, all_rules()), len(raw))
-    remark = "stored with local line ends; verified with CRLF, as it travels" if message.converted else None
     return Verification(
-        subject=Subject("message", name, remark),
+        subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
@@ -95,6 +94,16 @@ async def verify(
         facts={"authentication": message.authentication, "message": message},
         message=message,
     )
+
+
+def _remark(message: MessageFacts) -> str | None:
+    """What was assumed about the message, for people."""
+    remarks = []
+    if message.converted:
+        remarks.append("stored with local line ends; verified with CRLF, as it travels")
+    if message.client_ip is not None and message.mail_from_source in ("Return-Path", "From"):
+        remarks.append(f"reverse-path <{message.mail_from}> taken from {message.mail_from_source}")
+    return "; ".join(remarks) or None
 
 
 def unverified(name: str, why: str, world: World) -> Report:

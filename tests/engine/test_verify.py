@@ -134,6 +134,7 @@ def test_where_the_reverse_path_comes_from() -> None:
     assert (told.mail_from, told.mail_from_source) == ("r@example.org", "Return-Path")
     assumed = verified(message()).message
     assert (assumed.mail_from, assumed.mail_from_source) == ("orders@example.com", "From")
+    assert "taken from From" in str(verified(message(), client_ip="192.0.2.1").subject.remark)
     assert verified(b"Return-Path: <>\r\n" + message()).message.mail_from == ""
 
 
@@ -189,6 +190,56 @@ def test_a_large_message_does_not_hold_the_loop_up() -> None:
     verdict, longest = asyncio.run(both())
     assert verdict.authentication.dkim[0].result == "pass"
     assert longest < 1.5
+
+
+HOSTILE_FIELDS = [
+    b"=?utf-8?q?a?= ",
+    b"=?utf-8?q?",
+    b"\r",
+    b"(",
+    b'"',
+    b"<",
+    b"a@b,",
+    b";a=",
+    b"=?utf-8?b?YUBiLmM=?=",
+    b"%0a",
+    b" \r\n ",
+]
+HOSTILE_BODIES = [
+    b"<a href=x>",
+    b"<",
+    b"{{",
+    b"hi ",
+    b"= ",
+    b"http://",
+    b"\r\n--b\r\n",
+    b"x" * 997 + b"\r\n",
+    b">From \r\n",
+    b" \t",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE_FIELDS)
+@pytest.mark.parametrize("name", [b"From", b"Subject", b"List-Unsubscribe", b"Content-Type", b"Content-Disposition"])
+def test_hostile_fields_cost_linear_time(name: bytes, piece: bytes) -> None:
+    """150 kB of any of these in a field is read and judged in seconds."""
+    raw = name + b": " + piece * (150_000 // len(piece)) + b"\r\nContent-Type: text/plain; name=" + piece + b"\r\n\r\nx"
+    began = time.perf_counter()
+    verdict = verified(raw)
+    assert time.perf_counter() - began < 5
+    assert not [one for one in verdict.inconclusive if "crashed" in one.reason]
+
+
+@pytest.mark.parametrize("piece", HOSTILE_BODIES)
+@pytest.mark.parametrize("type_", [b"text/plain", b"text/html", b"multipart/mixed; boundary=b"])
+def test_hostile_bodies_cost_linear_time(type_: bytes, piece: bytes) -> None:
+    """300 kB of any of these as text, as HTML, as parts; signed, so that the changes are looked for, too."""
+    body = piece * (300_000 // len(piece))
+    raw = sign(message()).replace(b"\r\n\r\n", b"\r\nContent-Type: " + type_ + b"\r\n\r\n" + body, 1)
+    began = time.perf_counter()
+    verdict = verified(raw)
+    assert time.perf_counter() - began < 5
+    assert not [one for one in verdict.inconclusive if "crashed" in one.reason]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)

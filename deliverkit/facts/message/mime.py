@@ -304,7 +304,7 @@ def _disposition(header: Header, parameters: dict[str, str]) -> tuple[str, str]:
     value = header.value("content-disposition") or ""
     word = value.partition(";")[0].strip().lower()
     name = parameters_of(value).get("filename") or parameters.get("name", "")
-    return word, decode_words(name).text.strip()
+    return word, decode_words(name[:2000]).text.strip()
 
 
 def _encoding_faults(raw: bytes, part: Part) -> list[MimeFault]:

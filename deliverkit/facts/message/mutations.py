@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from deliverkit.protocols.dkim.canonical import relaxed_body, simple_body
 from deliverkit.protocols.dkim.signature import Signature
 
-LARGEST = 4 << 20  # octets of body that are tried
+LARGEST = 1 << 20  # octets of body that are tried
 _FOOTERS = 40  # places where an added footer may begin
 
 
@@ -57,7 +57,7 @@ def _unwrapped(width: int) -> Callable[[bytes], bytes]:
     """Joins lines that were broken at ``width`` octets, with or without a blank put in front of the rest."""
 
     def undo(body: bytes) -> bytes:
-        pattern = rb"([^\r\n]{%d})\r\n[ \t]?(?=[^\r\n])" % width
+        pattern = rb"(?<![^\r\n])([^\r\n]{%d})\r\n[ \t]?(?=[^\r\n])" % width
         return re.sub(pattern, rb"\1", body)
 
     return undo

@@ -47,6 +47,7 @@ class Decoded:
     text: str
     words: tuple[Word, ...]
     damage: tuple[Damage, ...]
+    outside: str = ""  # the value without its words
 
 
 @dataclass(slots=True)
@@ -61,24 +62,27 @@ class _Piece:
 def decode_words(value: str, *, phrase: bool = False) -> Decoded:
     """Decode a field's value. In a ``phrase`` (a display name) specials may touch a word; in plain text blanks must."""
     if "=?" not in value:
-        return Decoded(value, (), ())
+        return Decoded(value, (), (), value)
     damage: list[Damage] = []
     pieces = [_piece(match, damage) for match in _WORD.finditer(value)]
+    whole = {piece.span[0] for piece in pieces}
     for match in _UNFINISHED.finditer(value):
-        if not any(piece.span[0] <= match.start() < piece.span[1] for piece in pieces):
+        if match.start() not in whole:
             damage.append(Damage("never-closed", f"{match[0]}… never ends with ?=", match.span()))
     _glued(value, pieces, damage, phrase=phrase)
     texts = _texts(pieces, damage)
-    out, last = [], 0
+    out, outside, last = [], [], 0
     for number, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
         between = value[last : piece.span[0]]
+        outside.append(between)
         if not (number and between.strip(" \t") == ""):  # blanks between two words vanish (RFC 2047 §6.2)
             out.append(between)
         out.append(value[slice(*piece.span)] if text is None else text)
         last = piece.span[1]
     out.append(value[last:])
     words = tuple(Word(p.span, p.charset, t) for p, t in zip(pieces, texts, strict=True))
-    return Decoded("".join(out), words, tuple(sorted(damage, key=lambda d: d.span)))
+    outside.append(value[last:])
+    return Decoded("".join(out), words, tuple(sorted(damage, key=lambda d: d.span)), "".join(outside))
 
 
 def _piece(match: re.Match[str], damage: list[Damage]) -> _Piece:

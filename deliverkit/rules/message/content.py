@@ -283,7 +283,7 @@ def line_break_in_field(facts: MessageFacts) -> Findings:
     """
     for field in facts.header.fields:
         if re.search(
-            r"(?:\r|%0[aAdD]|\\r\\n|\\n)\s*(?:bcc|cc|to|subject|content-type|mime-version)\s*:",
+            r"(?:\r|%0[aAdD]|\\r\\n|\\n)[ \t\r]{0,20}(?:bcc|cc|to|subject|content-type|mime-version)[ \t]{0,9}:",
             field.value,
             re.IGNORECASE,
         ):

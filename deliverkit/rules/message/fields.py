@@ -25,6 +25,7 @@ STRUCTURED = (
     *("list-archive", "dkim-signature", "return-path", "received", "resent-date", "resent-message-id"),
 )
 _HIDDEN = re.compile(r"[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+")
+_WORDS = 50  # encoded words of one field that are looked at
 _DAY = timedelta(days=1)
 _LOCAL_ID = re.compile(r"@(?:localhost|localdomain|[^.\[\]>]+|.*\.(?:local|localdomain|internal|lan))>$", re.IGNORECASE)
 _NOT_PUBLIC = re.compile(r"(?:.*\.)?(?:localhost|local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
@@ -155,11 +156,8 @@ def _hidden(facts: MessageFacts, field: Field) -> str | None:
     decoded = next((d for f, d in facts.decoded if f is field), None)
     if decoded is None:
         return None
-    outside = field.value
-    for word in reversed(decoded.words):
-        outside = outside[: word.span[0]] + outside[word.span[1] :]
-    inside = "".join(word.text or "" for word in decoded.words)
-    return decoded.text if "@" not in outside and _HIDDEN.search(inside) else None
+    inside = "".join(word.text or "" for word in decoded.words[:_WORDS])
+    return decoded.text if "@" not in decoded.outside and _HIDDEN.search(inside) else None
 
 
 @rule("MSG057", Severity.WARNING, "RFC 2047 §5")
@@ -177,9 +175,8 @@ def encoded_word_in_structured_field(facts: MessageFacts) -> Findings:
                 f"{field.name}: {short(decoded.text)!r} is encoded", at=at_field(facts, field, decoded.words[0].span)
             )
         elif field.key in ADDRESS_FIELDS:
-            word = next(
-                (w for w in decoded.words if _quoted(field.value, w.span) or _in_address(field.value, w.span)), None
-            )
+            words = decoded.words[:_WORDS]
+            word = next((w for w in words if _quoted(field.value, w.span) or _in_address(field.value, w.span)), None)
             if word is not None:
                 where = "a quoted string" if _quoted(field.value, word.span) else "an address"
                 yield finding(f"{field.name}: an encoded word inside {where}", at=at_field(facts, field, word.span))
