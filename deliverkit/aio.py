@@ -105,13 +105,22 @@ async def probe(
     name: str | None = None,
     ca_file: str | Path | None = None,
     deep: bool = False,
+    relay_test: bool = False,
+    helo: str | None = None,
     world: World | None = None,
 ) -> list[Report]:
     """Probe ``HOST[:PORT][/role]`` targets; one report a target."""
     from deliverkit.engine.probe import ProbeOptions
     from deliverkit.engine.probe import probe as run
 
-    options = ProbeOptions(ports=tuple(ports), name=name, ca_file=str(ca_file) if ca_file else None, deep=deep)
+    options = ProbeOptions(
+        ports=tuple(ports),
+        name=name,
+        ca_file=str(ca_file) if ca_file else None,
+        deep=deep,
+        relay_test=relay_test,
+        helo=helo,
+    )
     async with _opened(world) as here:
         return await run(targets, world=here, options=options)
 
