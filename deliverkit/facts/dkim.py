@@ -251,7 +251,7 @@ def _elsewhere(selector: str, domain: str) -> Flow[tuple[Misplaced, ...]]:
     """Where the key stands when ``_domainkey`` was left out, or a final dot was forgotten."""
     places = {
         f"{selector}.{domain}": "without _domainkey",
-        f"{selector}._domainkey.{domain}.{domain}": "with the domain doubled (a final dot was forgotten)",
+        f"{selector}._domainkey.{domain}.{domain}": "with the domain doubled: a final dot was forgotten",
         f"_domainkey.{selector}.{domain}": "with _domainkey in front of the selector",
     }
     names = [name for name in places if len(name) <= 253]

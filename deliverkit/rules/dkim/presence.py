@@ -10,7 +10,7 @@ from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Draft, RecordText, Severity, evidence_of, finding
 from deliverkit.flow import Status
 from deliverkit.protocols.dkim.key import looks_like_key, parse_key
-from deliverkit.rules.dkim.reading import at, each
+from deliverkit.rules.dkim.reading import at, each, to_publish
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -30,7 +30,7 @@ def no_key_at_selector(facts: DomainFacts) -> Findings:
             _why_absent(one),
             at=() if one.problem else evidence_of(one.answer),
             fix=_way_back(one),
-            records=_to_publish(one),
+            records=_record_for(one),
         )
 
     yield from each(facts.dkim.given, judge)
@@ -43,7 +43,7 @@ def _why_absent(one: SelectorFacts) -> str:
         said = f"{one.name} is an alias of {one.answer.aliases[-1]}, which has no TXT record ({one.answer.status})"
     else:
         said = f"{one.name} has no TXT record ({one.answer.status})"
-    elsewhere = ", ".join(f"{wrong.name} ({wrong.mistake})" for wrong in one.misplaced)
+    elsewhere = " and at ".join(f"{wrong.name}, {wrong.mistake}" for wrong in one.misplaced)
     return f"{said}; a key stands at {elsewhere}" if elsewhere else said
 
 
@@ -62,14 +62,14 @@ def _way_back(one: SelectorFacts) -> str | None:
     return None
 
 
-def _to_publish(one: SelectorFacts) -> tuple[RecordText, ...]:
+def _record_for(one: SelectorFacts) -> tuple[RecordText, ...]:
     """The key from the private key file, or the one that stands elsewhere."""
     if one.problem:
         return ()
     if one.key_file and one.key_file.key:
-        return (RecordText(one.name, "TXT", one.key_file.key.record),)
+        return (to_publish(one.name, one.key_file.key.record),)
     usable = [wrong.text for wrong in one.misplaced if parse_key(wrong.text).usable]
-    return (RecordText(one.name, "TXT", usable[0]),) if usable else ()
+    return (to_publish(one.name, usable[0]),) if usable else ()
 
 
 @rule("DKIM002", Severity.ERROR, "RFC 6376 §6.1.2")
@@ -84,7 +84,7 @@ def no_key_record(facts: DomainFacts) -> Findings:
         if one.records or one.problem or not one.answer.records:
             return
         shown = one.answer.texts[0][:80]
-        yield finding(f"{one.name} says {shown!r}", at=evidence_of(one.answer), records=_to_publish(one))
+        yield finding(f"{one.name} says {shown!r}", at=evidence_of(one.answer), records=_record_for(one))
 
     yield from each(facts.dkim.given, judge)
 
@@ -121,7 +121,7 @@ def key_revoked(facts: DomainFacts) -> Findings:
         for index, record in one.records:
             if record.revoked:
                 by = " (by a wildcard)" if one.wildcard else ""
-                yield finding(f"{one.name} has an empty p={by}", at=at((one, index, record)), records=_to_publish(one))
+                yield finding(f"{one.name} has an empty p={by}", at=at((one, index, record)), records=_record_for(one))
 
     yield from each(facts.dkim.given, judge)
 
@@ -141,7 +141,7 @@ def key_only_by_wildcard(facts: DomainFacts) -> Findings:
             yield finding(
                 f"{guard.question.name}, a name nobody made, answers like {one.name}",
                 at=evidence_of(guard),
-                records=tuple(RecordText(one.name, "TXT", record.shown()) for _, record in one.records[:1]),
+                records=tuple(to_publish(one.name, record.shown()) for _, record in one.records[:1]),
             )
 
     yield from each(facts.dkim.given, judge)
