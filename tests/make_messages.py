@@ -175,6 +175,14 @@ def messages() -> dict[str, bytes]:
             b"\r\nFrom now", b"\r\n>From now"
         ),
         "signed-with-lf.eml": _signed_with_lf(),
+        "signed-quoted-printable-anew.eml": sign(
+            message(
+                "Gr=c3=bc=c3=9fe, Ann\r\n",
+                MIME_Version="1.0",
+                Content_Type="text/plain; charset=utf-8",
+                Content_Transfer_Encoding="quoted-printable",
+            )
+        ).replace(b"Gr=c3=bc=c3=9fe", b"Gr=C3=BC=C3=9Fe"),
         "signed-line-broken.eml": sign(long).replace(b"x" * 998, b"x" * 998 + b"\r\n ", 1),
         "signed-long-line.eml": sign(long),
         "signed-blanks-changed.eml": sign(

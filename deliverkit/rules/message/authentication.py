@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deliverkit.facts.base import Unobserved, needs
 from deliverkit.facts.message import MessageFacts, SpfResult
-from deliverkit.findings import Evidence, Severity, evidence_of, finding
+from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
@@ -45,12 +45,18 @@ def spf_fails(facts: MessageFacts) -> Findings:
     """
     spf = _spf(facts)
     if spf.result is Result.FAIL and not facts.authentication.passes_dmarc:
-        family = "ip6" if ":" in spf.check.client_ip else "ip4"
+        term = f"{'ip6' if ':' in spf.check.client_ip else 'ip4'}:{spf.check.client_ip}"
         fix = (
-            f"If {spf.check.client_ip} is yours, add `{family}:{spf.check.client_ip}`, or the include of the service"
-            f" that runs it, to the SPF record of {spf.domain} before its `all`; if not, send through one it names."
+            f"If {spf.check.client_ip} is yours, add `{term}`, or the include of the service that runs it, to the SPF"
+            f" record of {spf.domain}; if not, send through a server that the record names."
         )
-        yield finding(_said(spf), at=_record(spf), fix=fix)
+        yield finding(_said(spf), at=_record(spf), fix=fix, records=_with_term(spf, term))
+
+
+def _with_term(spf: SpfResult, term: str) -> tuple[RecordText, ...]:
+    """The record with one more term in front, where it matches before any other is asked."""
+    version, blank, rest = (spf.check.trace.record or "").partition(" ")
+    return (RecordText(spf.domain, "TXT", f"{version} {term} {rest}"),) if blank else ()
 
 
 @rule("MSG002", Severity.WARNING, "RFC 7208 §8.4, RFC 9989 §8")
@@ -163,13 +169,13 @@ def _why(facts: MessageFacts, dmarc: DmarcResult) -> str:
             parts.append(f"the signature of {verdict.domain or 'nobody'} does not pass ({verdict.kind})")
         elif verdict.testing:
             parts.append(f"the key of {verdict.domain} is in test mode (t=y), so its signature earns nothing")
-    parts += [f"{one.domain} signed, which is not aligned" for one in dmarc.dkim]
+    parts += [f"{one.domain} signed, which is not aligned" for one in dmarc.dkim if one.aligned is False]
     if not authentication.dkim:
         parts.append("no DKIM signature")
     spf = authentication.spf
     if spf.result is not Result.PASS:
         parts.append(f"SPF {spf.result.value} for {spf.domain}")
-    elif dmarc.spf is not None:
+    elif dmarc.spf is not None and dmarc.spf.aligned is False:
         parts.append(f"SPF passes for {spf.domain}, which is not aligned")
     return "; ".join(dict.fromkeys(parts))
 

@@ -12,7 +12,7 @@ _SHOWN = 300  # characters of a field or line that are shown
 
 def at_field(facts: MessageFacts, field: Field, span: tuple[int, int] | None = None) -> Evidence:
     """A header field, with the guilty part of its value."""
-    value = field.value
+    value = field.value.replace("\t", " ")
     if len(value) > _SHOWN:
         start = 0 if span is None else max(0, min(span[0] - 40, len(value) - _SHOWN))
         if span is not None:
