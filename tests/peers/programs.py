@@ -22,6 +22,7 @@ PROGRAMS = {
     "mailauth": "node mailauth",
     "phpmailer": "php libphp-phpmailer/autoload.php",
     "mail-dkim": "perl Mail::DKIM::Verifier",
+    "opendkim": "program opendkim",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
 }
