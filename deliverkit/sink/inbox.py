@@ -85,6 +85,7 @@ class Inbox:
         self._reports: dict[int, Report] = {}
         self._incomplete: set[int] = set()
         self._waiters: list[tuple[Predicate, asyncio.Future[CapturedMessage]]] = []
+        self._gathered: list[_Adding] = []
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -104,8 +105,16 @@ class Inbox:
         self._queued += 1
         self._queued_octets += len(message.raw)
         self._start()
-        self._work.put(_Adding(message, settled, loop, release))
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Adding(message, settled, loop, release))
         return await settled
+
+    def _hand_over(self) -> None:
+        """Give the writer, with one wake-up, what the sessions brought in this turn of the loop."""
+        gathered, self._gathered = self._gathered, []
+        for item in gathered:
+            self._work.put(item)
 
     def _has_room_for(self, octets: int) -> bool:
         return (

@@ -118,7 +118,8 @@ class Reception:
         self.on_session = on_session
         self.room = Room(limits.in_flight)
         self.sessions: set[OpenSession] = set()
-        self._receipts = (f"{secrets.token_hex(6)}-{number:x}" for number in itertools.count(1))
+        self._run = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
         self.handshakes: set[asyncio.Task[None]] = set()  # of implicit TLS, not yet sessions
 
     @property
@@ -128,7 +129,7 @@ class Reception:
 
     def receipt(self) -> str:
         """A token for a message that no other message has, here or in another run."""
-        return next(self._receipts)
+        return f"{self._run}-{next(self._numbers):x}"
 
     async def watch(self) -> None:
         """End idle sessions, for ever: one task for all, so that a busy session pays nothing."""

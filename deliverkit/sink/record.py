@@ -51,6 +51,7 @@ class SessionRecord:
         self._faults: dict[FaultKind, WireFault] = {}
         self._prologue: int | None = None  # events that belong to every message of the session
         self._auth_refused = False
+        self._challenged = False  # the client's next line answers a 334
 
     @property
     def faults(self) -> tuple[WireFault, ...]:
@@ -72,7 +73,8 @@ class SessionRecord:
     def heard(self, line: bytes) -> None:
         """The client said a line: a command, or an answer to 334."""
         text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-        if self._answers_challenge():
+        if self._challenged:
+            self._challenged = False
             self.transcript.line("client", text[:_SHOWN])  # masked there
             return
         word = text[:9].partition(" ")[0].upper()
@@ -94,14 +96,10 @@ class SessionRecord:
         lines = [printable(line) for line in text.split("\r\n")]
         for line in lines:
             self.transcript.line("server", line)
-        if lines[0].startswith("5"):
+        self._challenged = text.startswith("334")
+        if text.startswith("5"):
             self._note_refusal(lines[0])
         return "\r\n".join(lines)
-
-    def _answers_challenge(self) -> bool:
-        """True if the client's line answers a 334, which the transcript masks."""
-        last = self.transcript.events[-1] if self.transcript.events else None
-        return isinstance(last, Line) and last.by == "server" and last.text.startswith("334")
 
     def _look_for_clear_secret(self, secret: bool) -> None:
         if self.tls is None and (secret or (self.verb == "AUTH" and len(self._command.split()) > 2)):

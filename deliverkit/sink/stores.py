@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from deliverkit.sink.message import (
     CapturedMessage,
     faults_json,
-    transcript_json,
+    transcript_text,
 )
 
 _APPLICATION = 0x646B7369  # "dksi": PRAGMA application_id of our files
@@ -228,8 +228,8 @@ def _row(message: CapturedMessage) -> tuple[Any, ...]:
         message.authenticated_as,
         message.tls,
         len(message.raw),
-        json.dumps(faults_json(message.faults)),
-        json.dumps(transcript_json(message.transcript)),
+        json.dumps(faults_json(message.faults)) if message.faults else "[]",
+        transcript_text(message.transcript),
         None if message.verdict is None else json.dumps(message.verdict),
         message.raw,
     )

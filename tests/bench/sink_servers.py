@@ -6,6 +6,7 @@ Prints its port, serves until its standard input ends, then prints how many mess
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,24 @@ from deliverkit.smtp.transcript import Transcript
 from deliverkit.world import World
 
 LIMIT = 64 << 20
+
+
+class Inserting:
+    """A handler for stock aiosmtpd as one writes it: an insert and a synced commit for each message, then 250."""
+
+    def __init__(self, store: str) -> None:
+        self.count = 0
+        self.db = sqlite3.connect(store, isolation_level=None)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, mail_from TEXT, rcpt_tos TEXT, raw BLOB)")
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        """Commit, then 250."""
+        self.count += 1
+        row = (envelope.mail_from, ",".join(envelope.rcpt_tos), envelope.content)
+        self.db.execute("INSERT INTO message (mail_from, rcpt_tos, raw) VALUES (?, ?, ?)", row)
+        return "250 OK"
 
 
 class Keeping:
@@ -43,11 +62,10 @@ class Keeping:
         return "250 OK"
 
 
-async def stock(inbox: Inbox | None) -> int:
+async def stock(handler: Inserting | Keeping) -> int:
     """aiosmtpd as it comes."""
     from aiosmtpd.smtp import SMTP
 
-    handler = Keeping(inbox)
     loop = asyncio.get_running_loop()
 
     def session() -> SMTP:
@@ -55,8 +73,6 @@ async def stock(inbox: Inbox | None) -> int:
 
     server = await loop.create_server(session, "127.0.0.1", 0, backlog=512)
     await served(server.sockets[0].getsockname()[1])
-    if inbox is not None:
-        inbox.close()
     return handler.count
 
 
@@ -108,9 +124,13 @@ async def served(port: int) -> None:
 async def main(kind: str, store: str) -> None:
     """Serve one kind."""
     if kind == "stock-discard":
-        count = await stock(None)
+        count = await stock(Keeping(None))
     elif kind == "stock":
-        count = await stock(Inbox(store))
+        count = await stock(Inserting(store))
+    elif kind == "stock-inbox":
+        inbox = Inbox(store)
+        count = await stock(Keeping(inbox))
+        inbox.close()
     elif kind == "ours-discard":
         count = await ours(Nowhere(), None)
     else:

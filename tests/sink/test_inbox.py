@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from deliverkit.report.jsonable import jsonable
 from deliverkit.sink import Bounds, CapturedMessage, ExportError, Inbox, Sink, StoreError
-from deliverkit.sink.message import transcript_from_json, transcript_json
+from deliverkit.sink.message import transcript_from_json, transcript_json, transcript_text
 from deliverkit.smtp.content import FaultKind, WireFault
 from deliverkit.smtp.transcript import Transcript
 from tests.sink.clients import MESSAGE, deliver, in_sink
@@ -348,6 +348,7 @@ def test_json_form_is_a_round_trip() -> None:
     one = message(1)
     assert CapturedMessage.from_json(one.to_json(), one.raw) == one
     assert json.loads(json.dumps(transcript_json(one.transcript))) == jsonable(one.transcript)
+    assert json.loads(transcript_text(one.transcript)) == jsonable(one.transcript)
     assert transcript_from_json(transcript_json(one.transcript)).events == one.transcript.events
 
 
