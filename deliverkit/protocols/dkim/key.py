@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deliverkit.protocols.dkim import artefacts
@@ -19,6 +20,8 @@ from deliverkit.protocols.taglist import Tag, TagList, parse_taglist
 SHORTEST, RECOMMENDED, LONGEST = 1024, 2048, 4096  # bits of an RSA key, RFC 8301 §3.2
 ED25519_OCTETS = 32  # RFC 8463 §4
 FATAL_SYNTAX = {"no-equals", "bad-tag-name", "duplicate-tag"}  # RFC 6376 §6.1.2 step 3: the record MUST be ignored
+
+MOST_FAULTS, LONGEST_DETAIL = 20, 240
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _BARE_KEY = re.compile(r"[A-Za-z0-9+/ \t\r\n]{40,}={0,2}\s*")
@@ -122,7 +125,7 @@ def parse_key(text: str) -> KeyRecord:
     reading.public_key(key_type)
     return KeyRecord(
         text=text,
-        faults=tuple(sorted(faults, key=lambda fault: (fault.span, fault.kind))),
+        faults=first_faults(faults),
         tags=tags.tags,
         key_type=key_type,
         hashes=_listed(tags, "h"),
@@ -149,6 +152,13 @@ def _listed(tags: TagList, name: str) -> tuple[str, ...] | None:
 def _syntax(tags: TagList) -> list[Fault]:
     """Faults of the tag list that matter in a key record."""
     return [Fault(f.kind, f.detail, f.span, f.kind in FATAL_SYNTAX) for f in tags.faults if f.kind != "quoted"]
+
+
+def first_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """The faults in the order of their places; of a hostile record only the first, the fatal ones before others."""
+    kept = sorted(faults, key=lambda fault: (not fault.fatal, fault.span, fault.kind))[:MOST_FAULTS]
+    shortened = (replace(fault, detail=fault.detail[:LONGEST_DETAIL]) for fault in kept)
+    return tuple(sorted(shortened, key=lambda fault: (fault.span, fault.kind)))
 
 
 class _Reading:

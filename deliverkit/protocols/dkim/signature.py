@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from deliverkit.names import BadName, to_ascii, within
+from deliverkit.protocols.dkim.key import first_faults
 from deliverkit.protocols.fault import Fault
 from deliverkit.protocols.taglist import Tag, TagList, parse_taglist
 
@@ -130,7 +131,7 @@ class _Reading:
             timestamp=timestamp,
             expires=expires,
             copied=self._copied(),
-            faults=tuple(sorted(self.faults, key=lambda fault: (fault.span, fault.kind))),
+            faults=first_faults(self.faults),
         )
 
     def _version(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deliverkit.protocols.dkim.der import BadDer, is_private_key, read_public_key
-from deliverkit.protocols.dkim.key import KeyRecord, looks_like_key, parse_key
+from deliverkit.protocols.dkim.key import MOST_FAULTS, KeyRecord, looks_like_key, parse_key
 from tests.protocols.dkim.samples import ED25519, KEYS, RSA, WEAK
 
 P = base64.b64encode(RSA.public).decode()
@@ -190,3 +190,11 @@ def test_a_published_private_key_is_seen_and_withheld(form: str) -> None:
 def test_what_is_meant_as_a_key(text: str, meant: bool) -> None:
     """Other records at the name are told from keys that are badly written."""
     assert looks_like_key(text) is meant
+
+
+@pytest.mark.parametrize("piece", [";", "a=;", '"', "\\;", "“", " k=", "_domainkey ", "-----BEGIN ", "nonsense;", "v "])
+def test_a_record_of_sixty_kilobytes(piece: str) -> None:
+    """A hostile record is read through, and what is said of it stays short."""
+    record = parse_key("v=DKIM1; p=" + piece * (60_000 // len(piece)))
+    assert len(record.faults) <= MOST_FAULTS
+    assert sum(len(fault.detail) for fault in record.faults) < 10_000
