@@ -39,6 +39,13 @@ class Evidence:
     span: tuple[int, int] | None = None
     server: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it stands in a file: "zone:12", "zone" when the line is not known, "" without a file."""
+        if self.file is None:
+            return ""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
 
 @dataclass(frozen=True, slots=True)
 class RecordText:

@@ -89,7 +89,7 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
         value, start, end = value[left : left + 1200], start - left, min(end - left, 1200)
     return {
         "name": " ".join(part for part in (plain(evidence.name), evidence.type) if part),
-        "place": f"{plain(evidence.file)}:{evidence.line}" if evidence.file else "",
+        "place": plain(evidence.place),
         "before": plain(value[:start]),
         "marked": plain(value[start:end]),
         "after": plain(value[end:]),

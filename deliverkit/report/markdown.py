@@ -52,7 +52,7 @@ def _finding(found: Finding) -> Iterator[str]:
 
 def _evidence(evidence: Evidence) -> str:
     head = " ".join(part for part in (evidence.name, evidence.type) if part)
-    place = f" ({_text(evidence.file)}:{evidence.line})" if evidence.file else ""
+    place = f" ({_text(evidence.place)})" if evidence.place else ""
     value = f": {_code(plain(evidence.value, 400))}" if evidence.value else ""
     return f"- {_code(head)}{place}{value}"
 

@@ -107,7 +107,7 @@ def _quoted(type_: str, value: str) -> str:
 
 
 def _evidence(evidence: Evidence, columns: int) -> Iterator[str]:
-    place = f" ({plain(evidence.file)}:{evidence.line})" if evidence.file else ""
+    place = f" ({plain(evidence.place)})" if evidence.place else ""
     server = f" from {plain(evidence.server)}" if evidence.server and evidence.kind == "smtp" else ""
     head = " ".join(part for part in (plain(evidence.name), evidence.type) if part)
     bar = f"{_INDENT}| "
