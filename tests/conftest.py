@@ -10,9 +10,16 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.peers.programs import PROGRAMS, missing_program
+
+# Property tests try the same examples each time, so that a run says something about the change under test; look for new
+# ones with DELIVERKIT_FUZZ=1. Times are nobody's business here: machines are noisy.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("fuzz" if os.environ.get("DELIVERKIT_FUZZ") else "repeatable")
 
 _counts: dict[str, Counter[str]] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -84,7 +85,7 @@ def test_relaxed_fields_equal_dkimpys(fields: list[tuple[bytes, bytes]]) -> None
 @given(MESSAGES)
 def test_split_equals_dkimpys(message: bytes) -> None:
     """What dkimpy can split is split alike; what it refuses is refused, never an IndexError."""
-    assume(b"x : y" not in message)  # dkimpy refuses blanks before the colon; see the next test
+    assume(not re.search(rb"[ \t]:", message))  # dkimpy refuses blanks before the colon; see the next test
     try:
         headers, body = dkim.rfc822_parse(message)
     except (dkim.MessageFormatError, IndexError):
