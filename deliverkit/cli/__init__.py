@@ -6,9 +6,11 @@ mail. Every verb has a library twin.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -25,6 +27,13 @@ VERBS = {
     "explain": "Explain a rule, or list all rules.",
     "demo": "Run the whole job on an embedded world, without network.",
 }
+
+
+_LONGEST = 1200  # characters of a message about input
+
+
+class _ReaderGone(Exception):
+    """`| head` took what it wanted."""
 
 
 class _Verbs(click.Group):
@@ -44,6 +53,12 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as gone:  # click would end with 1, which means a finding
+            raise _ReaderGone from gone
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -56,7 +71,11 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Verbs,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "--version", message="deliverkit %(version)s")
 def cli() -> None:
     """Find out why mail does not arrive.
@@ -66,18 +85,45 @@ def cli() -> None:
     """
 
 
+def _show(wrong: click.ClickException) -> None:
+    """What was wrong with the input. The input may hold anything: none of it steers the terminal or floods it."""
+    from deliverkit.report.plain import plain
+
+    if isinstance(wrong, click.exceptions.NoArgsIsHelpError):  # a bare ``deliverkit``
+        wrong.show()
+        return
+    said = wrong.format_message()
+    if isinstance(wrong, click.MissingParameter):  # click lays choices out in lines
+        said = " ".join(said.split())
+    said = plain(said)
+    if len(said) > _LONGEST:
+        said = f"{said[: _LONGEST // 2]} … {said[-_LONGEST // 2 :]}"
+    context = getattr(wrong, "ctx", None)
+    if context is not None:
+        click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+    click.echo(f"Error: {said}", err=True)
+
+
+def _prepare_streams() -> None:
+    """A character that the terminal's encoding lacks is escaped, not a reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """The console script. No traceback reaches a user: a fault of ours is one line and exit status 70."""
+    _prepare_streams()
     try:
         status = cli.main(prog_name="deliverkit", standalone_mode=False)
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as wrong:
-        wrong.show()
+        _show(wrong)
         status = wrong.exit_code
     except KeyboardInterrupt:
         status = 130
-    except BrokenPipeError:  # `| head` took what it wanted
+    except _ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     except Exception as bug:  # the last line of defence

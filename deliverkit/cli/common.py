@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
+
+from deliverkit.cli.files import refuse_unwritable, write_file
 
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
@@ -87,7 +89,7 @@ def output_options(function: F) -> F:
         help="How to print the report. [default: text, or by the suffix of -o]",
     )
     @click.option(
-        "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
+        "-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to this file."
     )
     @click.option(
         "-q", "--quiet", is_flag=True, help="Print nothing but the report's verdict line (text), and no progress."
@@ -114,8 +116,10 @@ def output_options(function: F) -> F:
     ) -> Any:
         if path is not None and str(path) == "-":
             path = None
+        if path is not None:
+            refuse_unwritable(path)
         chosen = format_ or (_SUFFIXES.get(path.suffix.lower(), "text") if path else "text")
-        color = not no_color and not os.environ.get("NO_COLOR") and path is None and sys.stdout.isatty()
+        color = not no_color and not os.environ.get("NO_COLOR") and path is None and _is_terminal(sys.stdout)
         return function(*args, output=Output(chosen, path, quiet, color, fail_on, timeout), **rest)
 
     return wrapper  # type: ignore[return-value]
@@ -161,6 +165,10 @@ def world_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()  # None: closed by whoever started us
+
+
 def usage_error(text: str) -> NoReturn:
     """End the program with status 2 and one clear line."""
     raise click.UsageError(text)
@@ -188,12 +196,14 @@ class Progress:
     """One line on stderr that is overwritten, when stderr is a terminal; otherwise nothing."""
 
     def __init__(self, output: Output) -> None:
-        self._live = sys.stderr.isatty() and not output.quiet
+        self._live = _is_terminal(sys.stderr) and not output.quiet
         self._shown = False
 
     def __call__(self, text: str) -> None:
         if self._live:
-            sys.stderr.write(f"\r\033[K{text[:78]}")
+            from deliverkit.report.plain import plain
+
+            sys.stderr.write(f"\r\033[K{plain(text, 78)}")
             sys.stderr.flush()
             self._shown = True
 
@@ -206,31 +216,13 @@ class Progress:
 
 
 def write_output(text: str, output: Output) -> None:
-    """Write to stdout, or to the file by a temporary name and a rename."""
-    if output.path is None:
+    """Write to stdout, or to the file of -o. What programs read is UTF-8 whatever the locale says."""
+    if output.path is not None:
+        write_file(output.path, text.encode("utf-8"))
+    elif output.format == "text":
         click.echo(text, nl=not text.endswith("\n"), color=output.color)
-        return
-    write_file(output.path, text.encode("utf-8"))
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. A path that cannot be written is a usage error."""
-    import tempfile
-
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as bad:
-        usage_error(f"cannot write {path}: {bad.strerror or bad}")
+    else:
+        click.echo(text.encode("utf-8"), nl=not text.endswith("\n"))
 
 
 def finish(reports: Sequence[Report], output: Output, *, interrupted: bool = False) -> NoReturn:

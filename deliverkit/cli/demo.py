@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deliverkit.cli.common import run, write_file
+from deliverkit.cli.common import run, usage_error
+from deliverkit.cli.files import refuse_unwritable, write_file
 
 if TYPE_CHECKING:
     from deliverkit.demo.play import Played
@@ -24,7 +25,8 @@ _LEAD = (
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     default=Path("deliverkit-demo.html"),
     show_default=True,
     help="Where to write the HTML report.",
@@ -41,6 +43,9 @@ def demo(output: Path, quiet: bool, no_color: bool) -> None:
 
     from deliverkit.demo.play import play
 
+    if str(output) == "-":
+        usage_error("the verdicts go to standard output; name a file for the report, such as -o demo.html")
+    refuse_unwritable(output)
     color = None if not (no_color or os.environ.get("NO_COLOR")) else False
     shown: list[str] = []
 

@@ -17,8 +17,8 @@ from deliverkit.cli.common import (
     run,
     usage_error,
     world_options,
-    write_file,
 )
+from deliverkit.cli.files import write_file
 from deliverkit.cli.secret import read_secret
 from deliverkit.cli.send_options import WITHOUT_YES, send_options
 
