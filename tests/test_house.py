@@ -151,8 +151,8 @@ def test_rule_ids_and_slugs_are_unique_and_well_formed() -> None:
     rules = all_rules()
     assert all(re.fullmatch(r"[A-Z]+\d{3}", r.id) for r in rules)
     assert len({(r.family, r.slug) for r in rules}) == len(rules)
-    for rule in rules:
-        assert re.search(r"RFC \d+|draft|§|CA/Browser|M3AAWG|Gmail|Yahoo|Postfix|CVE|good practice", rule.reference), rule.id
+    law = re.compile(r"RFC \d+|draft|§|CA/Browser|M3AAWG|Gmail|Yahoo|Postfix|CVE|good practice")
+    assert [rule.id for rule in rules if not law.search(rule.reference)] == []
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda r: r.id)

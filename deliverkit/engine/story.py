@@ -77,7 +77,14 @@ async def _send(story: Story, world: World) -> Report:
     return await run_send_story(story, world)
 
 
-_RUNNERS = {"audit": _audit, "check-host": _check_host, "verify": _verify, "probe": _probe, "sink": _sink, "send": _send}
+_RUNNERS = {
+    "audit": _audit,
+    "check-host": _check_host,
+    "verify": _verify,
+    "probe": _probe,
+    "sink": _sink,
+    "send": _send,
+}
 
 
 def _only(report: Report, only: tuple[str, ...]) -> Report:

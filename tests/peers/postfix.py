@@ -47,9 +47,8 @@ class Postfix:
                 parent.chmod(parent.stat().st_mode | 0o5)
         (self.config / "main.cf").write_text(self._main())
         (self.config / "master.cf").write_text(self._master())
-        done = subprocess.run(
-            [str(find("postfix")), "-c", str(self.config), "start"], capture_output=True, text=True, timeout=60, check=False
-        )
+        command = [str(find("postfix")), "-c", str(self.config), "start"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise RuntimeError(f"postfix did not start: {done.stdout}{done.stderr}{self.log()}")
         deadline = time.monotonic() + 30
@@ -118,6 +117,7 @@ class Postfix:
             "error": "unix - - n - - error",
             "retry": "unix - - n - - error",
             "discard": "unix - - n - - discard",
+            "smtp": "unix - - n - - smtp",
             "local": "unix - n n - - local",
             "anvil": "unix - - n - 1 anvil",
             "scache": "unix - - n - 1 scache",
