@@ -33,6 +33,8 @@ def render_text(reports: Sequence[Report], *, width: int = 100, color: bool = Fa
 
 
 def _headline(report: Report, color: bool) -> str:
+    if report.subject.kind == "record":  # shown, not judged
+        return plain(report.subject.name)
     word = report.verdict.value.upper()
     word = click.style(word, fg=_VERDICTS[report.verdict], bold=True) if color else word
     return f"{plain(report.subject.name)}: {word}   {counts(report)}"
@@ -68,7 +70,8 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
         yield title
         yield from (f"{_INDENT}{line}".rstrip() for line in lines)
     yield ""
-    yield from fold(_checked(report), columns)
+    if report.subject.kind != "record":
+        yield from fold(_checked(report), columns)
     yield from fold(_seen_from(report), columns)
 
 
