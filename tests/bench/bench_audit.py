@@ -45,7 +45,6 @@ ns A 127.0.0.53
 mail MX 10 mx1.mail.example.
 mail MX 20 mx2.mail.example.
 mail A 192.0.2.10
-mail NS ns.example.
 mail TXT "v=spf1 mx include:_spf.esp.example include:_spf.crm.example ip4:192.0.2.0/28 -all"
 mx1.mail A 192.0.2.25
 mx2.mail A 192.0.2.26
