@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deliverkit.engine.probe import judge_ports, vantage_after
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import observe_dkim
@@ -24,6 +23,7 @@ from deliverkit.facts.mx import observe_mx
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
+from deliverkit.findings import Judgement
 from deliverkit.flow import Flow
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
@@ -77,6 +77,11 @@ def checked(options: AuditOptions) -> AuditOptions:
             addresses.append(str(ipaddress.ip_address(text.strip())))
         except ValueError:
             raise BadOption(f"--sends-from {text!r}: not an IP address") from None
+    for text in options.submission:
+        try:
+            read_target(text, ProbeOptions(role="submission"))
+        except BadTarget as bad:
+            raise BadOption(f"--submission: {bad}") from None
     if options.profile not in (None, *PROFILES):
         raise BadOption(f"--profile {options.profile}: there is no such profile; there is: {', '.join(PROFILES)}")
     return replace(options, sends_from=tuple(addresses))
@@ -180,8 +185,12 @@ def judged(
     severities = dict(options.severities)
     seen = facts.raw("ports")
     rows = () if isinstance(seen, Missing) else seen
-    vantage = vantage_after(rows, world.vantage)
-    on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
+    vantage, on_ports = world.vantage, list[Judgement]()
+    if rows:
+        from deliverkit.engine.probe import judge_ports, vantage_after
+
+        vantage = vantage_after(rows, vantage)
+        on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
     judgement = merge([judge(facts, rules, severities), *on_ports, judge(vantage, rules, severities)])
     return Report(
         subject=subject,

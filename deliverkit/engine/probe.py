@@ -26,7 +26,8 @@ from deliverkit.engine.targets import (
     resolved,
 )
 from deliverkit.facts.base import missing, not_asked
-from deliverkit.facts.host import PortFacts, hosts_of, port_facts, unprobed
+from deliverkit.facts.host import PortFacts, hosts_of, unprobed
+from deliverkit.facts.inspected import port_facts
 from deliverkit.findings import Finding, Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules.registry import Rule, all_rules, judge

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from deliverkit.flow import Answer, Question
-from deliverkit.smtp.dialogue import SmtpFlow
-from deliverkit.smtp.transcript import Transcript
+if TYPE_CHECKING:
+    from deliverkit.flow import Answer, Question
+    from deliverkit.smtp.dialogue import SmtpFlow
+    from deliverkit.smtp.transcript import Transcript
 
 T = TypeVar("T")
 

@@ -6,20 +6,21 @@ and an SMTP connection is never made.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Answer, Question, Source, Status
-from deliverkit.smtp.dialogue import Hangup, SmtpFlow, Trouble, TroubleKind
-from deliverkit.smtp.transcript import Transcript
 from deliverkit.world import World, rdata
 from deliverkit.world.masterfile import DEFAULT_TTL, ZoneRecord
 from deliverkit.world.overlay import NO_NAME, ZoneDoor
 from deliverkit.world.values import TEXT_TYPES, canonical, character_strings, text_octets
 from deliverkit.world.zone import Zone
+
+if TYPE_CHECKING:
+    from deliverkit.smtp.dialogue import SmtpFlow
+    from deliverkit.smtp.transcript import Transcript
 
 T = TypeVar("T")
 TABLE = "<records>"
@@ -46,6 +47,9 @@ class NowhereSmtp:
 
     async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:  # noqa: ARG002
         """Tell the flow, at every ask, that no connection is made in this world."""
+        from deliverkit.smtp.dialogue import Hangup, Trouble, TroubleKind
+        from deliverkit.smtp.transcript import Transcript
+
         transcript = Transcript("-", "-")
         refusal = Trouble(TroubleKind.NOT_ALLOWED, "offline: no connection is made", "connection")
         try:
@@ -125,5 +129,7 @@ def _octets(text: str | bytes) -> bytes:
 
 
 def _tokens(text: str) -> list[rdata.Token]:
+    import shlex
+
     words = shlex.split(text, posix=False) if '"' in text else text.split()
     return [rdata.Token(word.strip('"'), word.startswith('"'), 1) for word in words]
