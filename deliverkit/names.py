@@ -26,7 +26,7 @@ class Typed:
 
 
 def meant(given: str) -> Typed:
-    """Read a domain from what a person typed: IDN, capitals, a trailing dot, a URL or an e-mail address.
+    """Read a domain from what a person typed: IDN, capitals, a trailing dot, a URL, an e-mail address or HOST:PORT.
 
     Raises BadName (with the reason) when no domain can be made of it. IP addresses are no domains.
     """
@@ -39,6 +39,9 @@ def meant(given: str) -> Typed:
         text, remark = text.rpartition("@")[2].rstrip(">"), "read from an e-mail address"
     elif "/" in text:
         text, remark = text.split("/", 1)[0], "read from a URL"
+    port = re.fullmatch(r"([^:]+):\d{1,5}", text)
+    if port and remark is None:
+        text, remark = port[1], "read without the port"
     try:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:
@@ -63,7 +66,9 @@ def to_ascii(name: str) -> str:
         import idna  # heavy, and few names need it
 
         try:
-            text = idna.encode(text, uts46=True).decode("ascii")
+            text = ".".join(
+                part if part.isascii() else idna.encode(part, uts46=True).decode("ascii") for part in text.split(".")
+            )
         except idna.IDNAError as bad:
             raise BadName(f"{name!r} is not a valid internationalized domain name: {bad}") from None
     text = text.lower()

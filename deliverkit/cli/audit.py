@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,7 @@ def audit(
     )
     if output.timeout:
         options = replace(options, seconds=output.timeout)
+    _refuse_unreadable(options.dkim_keys.values())
     try:
         options = checked(options)
     except BadOption as bad:
@@ -100,6 +102,18 @@ def _selector_file(pair: str) -> tuple[str, Path]:
     if not (selector and equals and file):
         usage_error(f"--dkim-key {pair!r}: expected SELECTOR=FILE, for example s1=private.pem")
     return selector, Path(file)
+
+
+def _refuse_unreadable(files: Iterable[Path]) -> None:
+    """A file that holds no key at all is a slip of the hand; one with the wrong key is a finding of the audit."""
+    from deliverkit.protocols.dkim.keys import BadKeyFile, load_private_key
+
+    for file in files:
+        try:
+            load_private_key(file)
+        except BadKeyFile as bad:
+            if bad.kind in ("unreadable", "not-a-key"):
+                usage_error(f"--dkim-key {bad}")
 
 
 async def _audit_all(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,6 +22,7 @@ from deliverkit.cli.files import refuse_unwritable, write_file
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
     from deliverkit.world import World
+    from deliverkit.world.zone import Zone
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -33,6 +35,18 @@ _SUFFIXES = {
     ".html": "html",
     ".txt": "text",
 }
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds; nan and inf are none."""
+
+    name = "number of seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
 
 
 @dataclass(frozen=True)
@@ -67,14 +81,16 @@ class WorldChoice:
     def open(self, *, now: Any = None) -> World:
         """Open the world; a zone file that cannot be read ends the program with status 2."""
         from deliverkit.world import World
-        from deliverkit.world.zone import ZoneError
+        from deliverkit.world.zone import Zone, ZoneError
 
         try:
             if self.offline or self.closed_world:
                 world = World.offline(closed=self.closed_world, now=now)
             else:
                 world = World.live(self.nameservers, allow_private=self.allow_private, now=now)
-            return world.with_zone(*self.zones) if self.zones else world
+            zones = [Zone.load(path) for path in self.zones]
+            _refuse_twins(zones)
+            return world.with_zone(*zones) if zones else world
         except (ZoneError, OSError, ValueError) as bad:
             usage_error(str(bad))
 
@@ -102,7 +118,7 @@ def output_options(function: F) -> F:
         show_default=True,
         help="Exit with 1 from this severity on.",
     )
-    @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Seconds for the whole command.")
+    @click.option("--timeout", type=Seconds(min=0.1), metavar="SECONDS", help="Seconds for the whole command.")
     @functools.wraps(function)
     def wrapper(
         *args: Any,
@@ -165,6 +181,15 @@ def world_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def _refuse_twins(zones: Sequence[Zone]) -> None:
+    """Two files for one zone contradict each other, and which of them is meant cannot be told."""
+    files: dict[str, str | None] = {}
+    for zone in zones:
+        if zone.origin in files:
+            usage_error(f"{files[zone.origin]} and {zone.file} both hold the zone {zone.origin}: give one of them")
+        files[zone.origin] = zone.file
+
+
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()  # None: closed by whoever started us
 
@@ -219,10 +244,14 @@ def write_output(text: str, output: Output) -> None:
     """Write to stdout, or to the file of -o. What programs read is UTF-8 whatever the locale says."""
     if output.path is not None:
         write_file(output.path, text.encode("utf-8"))
-    elif output.format == "text":
-        click.echo(text, nl=not text.endswith("\n"), color=output.color)
-    else:
-        click.echo(text.encode("utf-8"), nl=not text.endswith("\n"))
+        return
+    shown = text if output.format == "text" else text.encode("utf-8")
+    try:
+        click.echo(shown, nl=not text.endswith("\n"), color=output.color)
+    except BrokenPipeError:
+        raise
+    except OSError as bad:  # a full disk behind a redirection
+        usage_error(f"cannot write to standard output: {bad.strerror or bad}")
 
 
 def finish(reports: Sequence[Report], output: Output, *, interrupted: bool = False) -> NoReturn:

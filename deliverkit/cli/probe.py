@@ -11,6 +11,7 @@ import click
 from deliverkit.cli.common import (
     Output,
     Progress,
+    Seconds,
     WorldChoice,
     finish,
     output_options,
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
     metavar="HOST:PORT",
     help='Host that answers on 25 and PORT, asked when port 25 answers nowhere; "none" asks nobody (repeatable).',
 )
-@click.option("--connect-timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--connect-timeout", type=Seconds(min=0.1), default=10.0, show_default=True, metavar="SECONDS")
 @click.option(
     "--banner-timeout",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deliverkit.cli.common import Output, WorldChoice, output_options, run, usage_error, world_options, write_output
+from deliverkit.cli.common import (
+    Output,
+    Seconds,
+    WorldChoice,
+    output_options,
+    run,
+    usage_error,
+    world_options,
+    write_output,
+)
 
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
@@ -86,7 +95,7 @@ def _address(_context: click.Context, _option: click.Parameter, text: str | None
     help="Forget the oldest message, or answer 452.",
 )  # fmt: skip
 @click.option(
-    "--idle", type=click.FloatRange(min=1), default=300, show_default=True, metavar="SECONDS", help="End idle sessions."
+    "--idle", type=Seconds(min=1), default=300, show_default=True, metavar="SECONDS", help="End idle sessions."
 )
 @click.option("--allow-remote", is_flag=True, help="Allow addresses that other machines can reach.")
 @world_options

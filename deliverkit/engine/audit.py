@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,22 @@ def checked(options: AuditOptions) -> AuditOptions:
             addresses.append(str(ipaddress.ip_address(text.strip())))
         except ValueError:
             raise BadOption(f"--sends-from {text!r}: not an IP address") from None
-    for text in options.submission:
-        try:
-            read_target(text, ProbeOptions(role="submission"))
-        except BadTarget as bad:
-            raise BadOption(f"--submission: {bad}") from None
+    _check_hosts(options.submission)
     if options.profile not in (None, *PROFILES):
         raise BadOption(f"--profile {options.profile}: there is no such profile; there is: {', '.join(PROFILES)}")
     return replace(options, sends_from=tuple(addresses))
+
+
+def _check_hosts(submission: Sequence[str]) -> None:
+    if not submission:
+        return
+    from deliverkit.engine.targets import BadTarget, ProbeOptions, read_target
+
+    for text in submission:
+        try:
+            read_target(text, ProbeOptions(ports=(465, 587)))
+        except BadTarget as bad:
+            raise BadOption(f"--submission: {bad}") from None
 
 
 def _near(word: str, known: Collection[str]) -> str:

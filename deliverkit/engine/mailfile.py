@@ -56,6 +56,8 @@ def read_messages(path: str) -> tuple[StoredMessage, ...]:
 def _read(path: str) -> tuple[str, bytes]:
     """The file's name for reports, and its octets."""
     if path == "-":
+        if sys.stdin is None:
+            raise NoMessage("standard input is closed: there is no message in it")
         octets = sys.stdin.buffer.read(MOST_OCTETS + 1)
         name = "standard input"
     else:
