@@ -70,4 +70,11 @@ class Facts:
 
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return f"{type(self).__name__}({', '.join(f'{f.name}={self.raw(f.name)!r}' for f in fields)})"
+        return f"{type(self).__name__}({', '.join(f'{f.name}={_short(self.raw(f.name))}' for f in fields)})"
+
+
+def _short(value: Any) -> str:
+    """A field's repr; of long text and octets the size only (asyncio takes the repr of what a task returns)."""
+    if isinstance(value, (bytes, str)) and len(value) > 1000:
+        return f"<{type(value).__name__} of {len(value)}>"
+    return repr(value)

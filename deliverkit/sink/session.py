@@ -35,6 +35,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_PATH = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +([A-Za-z0-9=][ -~]*))?")
 _CLIENT_HELLO = b"\x16\x03"  # a TLS handshake record (RFC 8446 §5.1)
 _LARGE = 1 << 20  # octets
+_RECEIVE = 1 << 16
 _NEVER = -1 << 30  # a counter that was acted upon
 
 
@@ -121,6 +122,8 @@ class SinkSession(SMTP, WireProtocol):
             transport.close()
             return
         self.reception.sessions.add(self)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _RECEIVE  # asyncio's 256 kB are mapped and unmapped by malloc for every read
         super().connection_made(transport)
         self._reader.on_line = self.record.heard
         if transport.get_extra_info("ssl_object") is not None:

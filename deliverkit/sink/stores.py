@@ -30,8 +30,8 @@ _APPLICATION = 0x646B7369  # "dksi": PRAGMA application_id of our files
 _SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE message (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  receipt TEXT NOT NULL UNIQUE,
+  id INTEGER PRIMARY KEY,
+  receipt TEXT NOT NULL,
   received TEXT NOT NULL,
   listener TEXT NOT NULL,
   client TEXT NOT NULL,

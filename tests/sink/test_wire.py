@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
+from aiosmtpd.smtp import SMTP
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deliverkit.report.model import Report
-from deliverkit.sink import Sink
+from deliverkit.sink import Credentials, Sink
+from deliverkit.sink.session import _PLAIN_PATH, SinkSession
 from deliverkit.smtp.content import FaultKind
 from tests.sink.clients import MESSAGE, RawClient, captured, deliver, in_sink
 
@@ -272,3 +277,61 @@ def test_a_client_that_talks_before_the_greeting_is_seen_when_the_greeting_waits
         await client.close()
 
     in_sink(test, limits=Limits(greeting_delay_s=0.2))
+
+
+ATOMS = st.text("abcXYZ019!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=12)
+LABELS = st.text("abcXYZ019-", min_size=1, max_size=12)
+PATHS = st.builds(
+    lambda local, domain, rest: f"<{'.'.join(local)}@{'.'.join(domain)}>{rest}",
+    st.lists(ATOMS, min_size=1, max_size=3),
+    st.lists(LABELS, min_size=1, max_size=4),
+    st.sampled_from(["", " SIZE=100", " BODY=8BITMIME SIZE=7", "  SMTPUTF8"]),
+)
+
+
+@given(PATHS)
+def test_the_fast_path_reads_addresses_as_aiosmtpd_does(arg: str) -> None:
+    """Plain paths take a pattern instead of a parser; what comes out is the same."""
+    session = SinkSession.__new__(SinkSession)
+    assert _PLAIN_PATH.fullmatch(arg)
+    assert session._getaddr(arg) == SMTP._getaddr(session, arg)
+
+
+@pytest.mark.parametrize(
+    "arg", ['<"quoted local"@example.com>', "<@relay.example:a@example.com>", "a@example.com", "<>"]
+)
+def test_other_paths_go_to_aiosmtpds_parser(arg: str) -> None:
+    """Quoted local parts, source routes, no brackets, the null path."""
+    session = SinkSession.__new__(SinkSession)
+    assert session._getaddr(arg) == SMTP._getaddr(session, arg)
+
+
+NOISE = st.lists(
+    st.one_of(
+        st.binary(max_size=60),
+        st.sampled_from(
+            [b"EHLO a\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@d.example>\r\n", b"DATA\r\n", b".\r\n",
+             b"AUTH PLAIN\r\n", b"RSET\r\n", b"\r\n.\r\n", b"STARTTLS\r\n", b"HELP\r\n", b"VRFY <a@b>\r\n"]
+        ),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(NOISE)
+def test_noise_neither_crashes_nor_hangs_a_session(pieces: list[bytes]) -> None:
+    """Whatever a client says, the next one is served, and no fault of ours is among the replies."""
+
+    async def test(sink: Sink) -> None:
+        client = await RawClient.connect(sink.smtp_address)
+        for piece in pieces:
+            client.send(piece)
+        client.writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            heard = await asyncio.wait_for(client.reader.read(), 10)
+            assert b"451 4.3.0 Local error" not in heard
+        await client.close()
+        assert (await deliver(sink.smtp_address, MESSAGE)).startswith("250")
+
+    in_sink(test, credentials=Credentials(in_clear=True))
