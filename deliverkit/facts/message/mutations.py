@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from deliverkit.protocols.dkim.canonical import relaxed_body, simple_body
 from deliverkit.protocols.dkim.signature import Signature
@@ -54,11 +55,20 @@ def _unquoted_from(body: bytes) -> bytes:
 
 
 def _unwrapped(width: int) -> Callable[[bytes], bytes]:
-    """Joins lines that were broken at ``width`` octets, with or without a blank put in front of the rest."""
+    """Joins lines that were broken at ``width`` octets, with or without a blank put in front of the rest.
+
+    The blank counts: a rest that is as long again was broken again.
+    """
 
     def undo(body: bytes) -> bytes:
-        pattern = rb"(?<![^\r\n])([^\r\n]{%d})\r\n[ \t]?(?=[^\r\n])" % width
-        return re.sub(pattern, rb"\1", body)
+        lines = body.split(b"\r\n")
+        whole = [[lines[0]]]
+        for before, line in pairwise(lines):
+            if len(before) == width and line:
+                whole[-1].append(line[1:] if line[:1] in (b" ", b"\t") else line)
+            else:
+                whole.append([line])
+        return b"\r\n".join(b"".join(pieces) for pieces in whole)
 
     return undo
 
