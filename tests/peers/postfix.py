@@ -92,6 +92,7 @@ class Postfix:
             "local_transport": "discard:",
             "default_transport": "discard:",
             "smtpd_relay_restrictions": "reject_unauth_destination",
+            "smtp_tls_security_level": "may",
             "smtpd_tls_loglevel": "1",
             "smtpd_client_connection_rate_limit": "0",
         }
