@@ -6,12 +6,11 @@ The files were compiled for this project from public documentation; each entry n
 from __future__ import annotations
 
 import functools
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deliverkit.names import within
+from deliverkit.names import key, labels, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,21 @@ def _read(name: str) -> str:
 
 
 @functools.cache
+def _entries() -> tuple[str, ...]:
+    """The text of each provider's entry, in file order."""
+    return tuple(_read("providers.toml").split("\n[[provider]]\n")[1:])
+
+
+@functools.cache
+def _parsed(entry: str) -> Provider:
+    import tomllib
+
+    return _provider(tomllib.loads("[[provider]]\n" + entry)["provider"][0])
+
+
 def providers() -> tuple[Provider, ...]:
     """All providers, in file order."""
-    return tuple(_provider(entry) for entry in tomllib.loads(_read("providers.toml"))["provider"])
+    return tuple(_parsed(entry) for entry in _entries())
 
 
 def _provider(entry: dict[str, Any]) -> Provider:
@@ -82,14 +93,23 @@ def provider(word: str) -> Provider | None:
 
 
 def recognise(mx_hosts: tuple[str, ...] = (), spf_includes: tuple[str, ...] = ()) -> tuple[Provider, ...]:
-    """The providers a domain uses, told by its MX hosts and the include: targets of its SPF record."""
-    includes = {name.lower().rstrip(".") for name in spf_includes}
+    """The providers a domain uses, told by its MX hosts and the include: targets of its SPF record.
+
+    Only entries that hold one of these names are parsed: reading all of the file takes longer than most audits.
+    """
+    includes = {key(name) for name in spf_includes}
+    telling = {f'"{name}"' for name in includes.union(*map(_ancestors, mx_hosts))}
     return tuple(
         p
-        for p in providers()
-        if any(within(host, suffix) for host in mx_hosts for suffix in p.mx)
-        or (p.spf_include and p.spf_include.lower() in includes)
+        for p in (_parsed(entry) for entry in _entries() if any(name in entry for name in telling))
+        if any(within(host, suffix) for host in mx_hosts for suffix in p.mx) or p.spf_include in includes
     )
+
+
+def _ancestors(name: str) -> set[str]:
+    """A name, and every name it lies below."""
+    parts = labels(name)
+    return {".".join(parts[at:]) for at in range(len(parts))}
 
 
 @functools.cache
@@ -110,4 +130,6 @@ def selectors() -> tuple[Selector, ...]:
 @functools.cache
 def smtp_replies() -> tuple[dict[str, Any], ...]:
     """The table of SMTP replies and client errors, in file order."""
+    import tomllib
+
     return tuple(tomllib.loads(_read("smtp_replies.toml"))["reply"])
