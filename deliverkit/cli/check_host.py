@@ -27,11 +27,12 @@ def check_host(
     from deliverkit.report.model import Report
 
     async def work() -> Report:
-        async with where.open() as world:
+        async with where.open() as opened:
+            world = opened.with_budget(seconds=output.timeout) if output.timeout else opened.with_budget()
             return (await engine(client_ip, mail_from, helo, world=world, receiver=receiver)).report
 
     try:
-        report = run(work(), output.timeout)
+        report = run(work())
     except BadInput as bad:
         usage_error(str(bad))
     finish([report], output)

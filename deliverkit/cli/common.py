@@ -199,22 +199,12 @@ def usage_error(text: str) -> NoReturn:
     raise click.UsageError(text)
 
 
-def run(work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Ctrl-C cancels it, lets it put things away, and ends with status 130."""
-
-    async def bounded() -> T:
-        if timeout is None:
-            return await work
-        async with asyncio.timeout(timeout):
-            return await work
-
     try:
-        return asyncio.run(bounded())
+        return asyncio.run(work)
     except KeyboardInterrupt:
         raise click.exceptions.Abort from None
-    except TimeoutError:
-        click.echo(f"deliverkit: not finished within --timeout {timeout:g} s", err=True)
-        raise click.exceptions.Exit(3) from None
 
 
 class Progress:

@@ -26,11 +26,12 @@ def show(protocol: str, name: str, selectors: tuple[str, ...], where: WorldChoic
         usage_error(f"--selector goes with dkim, not with {protocol}")
 
     async def work() -> Report:
-        async with where.open() as world:
+        async with where.open() as opened:
+            world = opened.with_budget(seconds=output.timeout) if output.timeout else opened.with_budget()
             return await engine(protocol, name, world=world, selectors=selectors)
 
     try:
-        report = run(work(), output.timeout)
+        report = run(work())
     except BadName as bad:
         usage_error(str(bad))
     finish([report], output)

@@ -56,6 +56,8 @@ async def check_host(
     mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
     sender = mail_from or f"postmaster@{helo}"
     domain = sender.rpartition("@")[2]
+    if not domain and mail_from:
+        raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
     if not domain:
         raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
     started, began = world.now(), time.monotonic()

@@ -41,8 +41,8 @@ def _headline(report: Report, color: bool) -> str:
 
 
 def counts(report: Report) -> str:
-    """ "2 errors, 1 note; 1 could not be told"."""
-    parts = []
+    """ "2 errors, 1 note; 1 could not be told", with the result of check_host in front."""
+    parts = [f"SPF {report.facts['check_host'].check.result.value}"] if "check_host" in report.facts else []
     for severity in Severity:
         number = sum(f.severity is severity for f in report.findings)
         if number:
