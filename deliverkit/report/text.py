@@ -65,7 +65,7 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
         yield "Could not be told"
         for reason, rules in _grouped(report).items():
             yield from fold(f"{', '.join(rules)}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
-    for title, lines in seen(report, width):
+    for title, lines in seen(report, width - len(_INDENT)):
         yield ""
         yield title
         yield from (f"{_INDENT}{line}".rstrip() for line in lines)
