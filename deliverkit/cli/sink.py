@@ -188,6 +188,10 @@ async def _serve(
     targets: list[tuple[str, Path]],
 ) -> int:
     """Run the sink until what is expected came, the time is over, or a signal ends it; the exit status."""
+    from deliverkit.sink.export import export
+
+    for kind, directory in targets:
+        export([], kind, directory)  # a place that cannot be written is told before any mail comes
     arrivals: asyncio.Queue[CapturedMessage | Report] = asyncio.Queue()
     stop = _Stop()
     server = _make_sink(listeners, where, options, arrivals.put_nowait)

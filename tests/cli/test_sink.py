@@ -198,6 +198,7 @@ def test_what_cannot_be_opened_is_one_clear_line(tmp_path: Path) -> None:
         ((*any_port, "--client-ip", "nowhere"), "no IP address"),
         ((*any_port, "--max-size", "much"), "no size"),
         ((*any_port, "--export", "mbox:x"), "maildir:DIR"),
+        ((*any_port, "--export", f"eml:{tmp_path / 'file'}"), "cannot export"),
         ((*any_port, "--once", "--expect", "2"), "--once means --expect 1"),
         ((*any_port, "--zone", str(tmp_path / "bad.zone")), "bad.zone"),
     ]
