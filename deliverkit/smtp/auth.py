@@ -10,9 +10,10 @@ import hmac
 from collections.abc import Callable, Sequence
 
 from deliverkit.smtp.dialogue import Say, SmtpFlow, Trouble
-from deliverkit.smtp.reply import Reply
+from deliverkit.smtp.reply import Reply, shown
 from deliverkit.smtp.submission import MECHANISMS, Auth, Refusal
 
+COMMAND_OCTETS = 512  # RFC 5321 §4.5.3.1.4, CRLF included; AUTH is no exception (RFC 4954 §4)
 UNDER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
 IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")  # the one that does not show the password first
 
@@ -35,18 +36,47 @@ def choose(auth: Auth, offered: Sequence[str], *, under_tls: bool) -> str | Refu
 
 def log_in(auth: Auth, mechanism: str, timeout_s: float) -> SmtpFlow[Reply | Trouble | Refusal]:
     """Run one exchange; 235 is success (RFC 4954 §6)."""
-    if "\0" in auth.username + auth.secret:
-        return Refusal("a NUL in the user name or the secret (RFC 4616 §2)")
+    for what, text in (("the user name", auth.username), ("the secret", auth.secret)):
+        if reason := _unfit(text):
+            return Refusal(f"{reason} in {what}")
     return (yield from _EXCHANGES[mechanism](auth, timeout_s))
 
 
+def _unfit(text: str) -> str | None:
+    """Why a text cannot be part of a response: RFC 4616 §2 wants UTF-8 without NUL, XOAUTH2 parts its fields by ^A."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        return "a control character"
+    return "an octet that is no UTF-8" if any(0xD800 <= ord(character) <= 0xDFFF for character in text) else None
+
+
 def _plain(auth: Auth, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
-    """RFC 4616: authorization identity, user name and password, apart by NUL, in the initial response."""
-    response = _base64(f"\0{auth.username}\0{auth.secret}")
-    heard: Reply | Trouble = yield Say(f"AUTH PLAIN {response}", secret=True, timeout_s=timeout_s)
-    if isinstance(heard, Reply) and heard.code == 334:  # a server that does not read initial responses
-        heard = yield Say(response, secret=True, timeout_s=timeout_s)
+    """RFC 4616: authorization identity, user name and password, apart by NUL."""
+    return (yield from _initial(auth, "PLAIN", f"\0{auth.username}\0{auth.secret}", timeout_s))
+
+
+def _initial(auth: Auth, mechanism: str, response: str, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
+    """A response that goes with the AUTH command if the line holds it, else after the server's empty challenge.
+
+    RFC 4954 §4 forbids the longer line, and access tokens are long. A server that asks in spite of the initial response
+    did not read it, and gets it again.
+    """
+    encoded = _base64(response)
+    command = f"AUTH {mechanism} {encoded}"
+    fits = len(command) + len("\r\n") <= COMMAND_OCTETS
+    first = _secret(auth, command, encoded, timeout_s) if fits else Say(f"AUTH {mechanism}", timeout_s=timeout_s)
+    heard: Reply | Trouble = yield first
+    if isinstance(heard, Reply) and heard.code == 334 and not (fits and _decoded(heard)):
+        heard = yield _secret(auth, encoded, encoded, timeout_s)
     return heard
+
+
+def _secret(auth: Auth, line: str, response: str, timeout_s: float) -> Say:
+    """A line that bears the secret, which the server is not to be quoted with."""
+    return Say(line, secret=True, timeout_s=timeout_s, hides=_forms(auth, response))
+
+
+def _forms(auth: Auth, *responses: str) -> tuple[str, ...]:
+    return (auth.secret, _base64(auth.secret), *responses)
 
 
 def _login(auth: Auth, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
@@ -55,7 +85,7 @@ def _login(auth: Auth, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
     for answer in (auth.username, auth.secret):
         if not (isinstance(heard, Reply) and heard.code == 334):
             return heard
-        heard = yield Say(_base64(answer), secret=True, timeout_s=timeout_s)
+        heard = yield Say(_base64(answer), secret=True, timeout_s=timeout_s, hides=_forms(auth))
     return heard
 
 
@@ -69,21 +99,23 @@ def _cram_md5(auth: Auth, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
         heard = yield Say("*", timeout_s=timeout_s)
         return heard
     digest = hmac.new(auth.secret.encode(), challenge, "md5").hexdigest()
-    heard = yield Say(_base64(f"{auth.username} {digest}"), secret=True, timeout_s=timeout_s)
+    response = _base64(f"{auth.username} {digest}")
+    heard = yield Say(response, secret=True, timeout_s=timeout_s, hides=(*_forms(auth, response), digest))
     return heard
 
 
 def _xoauth2(auth: Auth, timeout_s: float) -> SmtpFlow[Reply | Trouble]:
     """Google's and Microsoft's bearer token; a refusal comes as a 334 with JSON, answered by an empty line."""
-    response = _base64(f"user={auth.username}\x01auth=Bearer {auth.secret}\x01\x01")
-    heard: Reply | Trouble = yield Say(f"AUTH XOAUTH2 {response}", secret=True, timeout_s=timeout_s)
+    heard = yield from _initial(
+        auth, "XOAUTH2", f"user={auth.username}\x01auth=Bearer {auth.secret}\x01\x01", timeout_s
+    )
     if not (isinstance(heard, Reply) and heard.code == 334):
         return heard
     reason = _decoded(heard)
-    heard = yield Say("", timeout_s=timeout_s)
-    if isinstance(heard, Reply) and reason:
-        return Reply(heard.code, (*heard.lines, reason.decode("utf-8", "replace")), heard.faults)
-    return heard
+    final: Reply | Trouble = yield Say("", timeout_s=timeout_s)
+    if isinstance(final, Reply) and reason:
+        return Reply(final.code, (*final.lines, shown(reason, _forms(auth))), final.faults)
+    return final
 
 
 _EXCHANGES: dict[str, Callable[[Auth, float], SmtpFlow[Reply | Trouble]]] = {

@@ -217,7 +217,13 @@ def _transaction(submission: Submission, envelope: Envelope, offered: Offer) -> 
     if isinstance(reply, Reply) and 200 <= reply.code < 300:
         return replace(draft, reply=reply)
     heard = reply if isinstance(reply, Reply) else None
-    return replace(draft, stage=Stage.CONTENT, problem=reply, reply=heard, ambiguous=isinstance(reply, Trouble))
+    return replace(
+        draft,
+        stage=Stage.CONTENT,
+        problem=reply,
+        reply=heard,
+        ambiguous=isinstance(reply, Trouble) and not reply.unsent,
+    )
 
 
 def _mail(envelope: Envelope, content: bytes, offered: Offer) -> str:

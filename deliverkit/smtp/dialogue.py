@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
 from deliverkit.smtp.reply import Reply
+from deliverkit.smtp.transcript import MASK
 
 T = TypeVar("T")
 
@@ -36,13 +37,15 @@ class Trouble:
     """An ask that failed. ``waiting_for`` says what was expected ("greeting", "EHLO reply").
 
     ``heard`` is what came instead, control characters escaped and cut to a few hundred characters: garbage, or the
-    clear text with which a server answers a TLS handshake.
+    clear text with which a server answers a TLS handshake. ``unsent``: the end of a message never left here, so that
+    nobody can have accepted it.
     """
 
     kind: TroubleKind
     detail: str = ""
     waiting_for: str = ""
     heard: str = ""
+    unsent: bool = False
 
     def __str__(self) -> str:
         awaited = f" waiting for the {self.waiting_for}" if self.waiting_for else ""
@@ -93,19 +96,29 @@ class Hear:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Send one command line (no CRLF) and wait for its reply. ``secret`` masks it in the transcript."""
+    """Send one command line (no CRLF) and wait for its reply. ``secret`` masks it in the transcript.
+
+    ``hides`` are the secrets in it, in every form: the server may repeat them, now or later, and is not quoted then.
+    """
 
     line: str
     secret: bool = False
     timeout_s: float = 30.0
+    hides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         refuse_breaks(self.line)
 
+    def __repr__(self) -> str:
+        return f"Say({MASK if self.secret else self.line!r}, timeout_s={self.timeout_s})"
+
 
 @dataclass(frozen=True, slots=True)
 class SayAll:
-    """Send several command lines in one write (PIPELINING, RFC 2920). Heard: a tuple of `Reply | Trouble`."""
+    """Send several command lines in one write (PIPELINING, RFC 2920). Heard: a tuple of `Reply | Trouble`.
+
+    Each reply has ``timeout_s`` from the one before it.
+    """
 
     lines: tuple[str, ...]
     timeout_s: float = 30.0

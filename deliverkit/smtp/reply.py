@@ -1,14 +1,18 @@
 """SMTP replies (RFC 5321 §4.2) with enhanced status codes (RFC 3463, RFC 2034), and how bytes become them.
 
 `ReplyReader` is tolerant and bounded: it reads what real servers write, notes every liberty they took in
-`Reply.faults`, and gives up on what is no reply or is too long. It waits for nothing and opens nothing.
+`Reply.faults`, and gives up on what is no reply or is too long. It waits for nothing and opens nothing, and it lets no
+secret through that a server repeats.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from deliverkit.smtp.masking import masked
 
 REPLY_OCTETS = 65_536  # a whole reply; RFC 5321 §4.5.3.1.5 allows 512 a line and sets no limit of lines
 _SHOWN = 300
@@ -74,10 +78,16 @@ class ReplyReader:
         self._lines: list[tuple[bytes, str, bool]] = []  # code, text, ended by CRLF
         self._octets = 0  # of the lines read so far of the reply under way
         self._limit = limit
+        self._secrets: tuple[str, ...] = ()
 
     def feed(self, data: bytes) -> None:
         """Take in what arrived."""
         self._bytes += data
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """From here on these texts are masked wherever the server repeats them."""
+        forms = (form for secret in secrets for form in (secret, _text(secret.encode("utf-8", "surrogateescape"))))
+        self._secrets = tuple(dict.fromkeys((*self._secrets, *forms)))
 
     def __len__(self) -> int:
         """Octets that wait to be read."""
@@ -94,7 +104,7 @@ class ReplyReader:
     def rest(self) -> str:
         """What was heard of a reply that never came to its end, escaped."""
         lines = [f"{code.decode()} {text}" for code, text, _ in self._lines]
-        return "\n".join([*lines, shown(bytes(self._bytes))])[:_SHOWN].strip()
+        return "\n".join([*lines, self._shown(bytes(self._bytes))])[:_SHOWN].strip()
 
     def take(self) -> Reply | Broken | None:
         """The next whole reply; `Broken` when the bytes are none; None when more are needed."""
@@ -112,11 +122,15 @@ class ReplyReader:
             body = line[:-2] if line.endswith(b"\r\n") else line[:-1]
             match = _LINE.fullmatch(body.rstrip(b"\r"))
             if not match:
-                return Broken("garbage", "a line that is no SMTP reply", shown(line))
+                return Broken("garbage", "a line that is no SMTP reply", self._shown(line))
             code, separator, text = match[1], match[2], match[3] or b""
-            self._lines.append((code, _text(text), line.endswith(b"\r\n") and b"\r" not in body))
+            said = masked(_text(text), self._secrets)
+            self._lines.append((code, said, line.endswith(b"\r\n") and b"\r" not in body))
             if separator != b"-":
                 return self._finish()
+
+    def _shown(self, octets: bytes) -> str:
+        return shown(octets, self._secrets)
 
     def _finish(self) -> Reply:
         """The reply whose last line was read, with the liberties it took."""
@@ -141,10 +155,10 @@ def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "backslashreplace").translate(_CONTROLS)
 
 
-def shown(octets: bytes) -> str:
-    """The beginning of some octets as it may be shown to a person: nothing a terminal would act upon."""
+def shown(octets: bytes, secrets: Iterable[str] = ()) -> str:
+    """The beginning of some octets as it may be shown to a person: nothing a terminal would act upon, no secret."""
     tail = f"… ({len(octets)} octets)" if len(octets) > _SHOWN else ""
-    return _text(octets[:_SHOWN]).replace("\\x0d\\x0a", "\\r\\n") + tail
+    return masked(_text(octets[:_SHOWN]), secrets).replace("\\x0d\\x0a", "\\r\\n") + tail
 
 
 @dataclass(frozen=True, slots=True)

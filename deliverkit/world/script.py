@@ -41,6 +41,7 @@ from deliverkit.smtp.dialogue import (
     Trouble,
     TroubleKind,
 )
+from deliverkit.smtp.masking import masked
 from deliverkit.smtp.reply import Reply, ReplyReader
 from deliverkit.smtp.transcript import Transcript
 
@@ -107,6 +108,7 @@ class _Session:
         self.handshake_due = False  # 220 to STARTTLS was said, or the port is implicit TLS
         self.queued: deque[str] = deque()  # replies to the lines that follow (AUTH dialogues)
         self.greeting_due = True
+        self.hidden: tuple[str, ...] = ()  # secrets that were said
 
     def hear(self, asked: Ask) -> Any:
         """What the script gives to one ask."""
@@ -122,7 +124,8 @@ class _Session:
         if isinstance(asked, Hear):
             return self._greet(asked)
         if isinstance(asked, Say):
-            return self._say(asked.line)
+            self.hidden += asked.hides
+            return self._say(asked.line, secret=asked.secret)
         if isinstance(asked, SayAll):
             return tuple(self._say(line) if self.ended is None else self.ended for line in asked.lines)
         return self._content(asked)
@@ -183,8 +186,11 @@ class _Session:
     def _greeting(self) -> str:
         return str(self.script.get("greeting", "220 mx.example.com ESMTP"))
 
-    def _say(self, line: str) -> Reply | Trouble:
-        self.transcript.line("client", line)
+    def _say(self, line: str, *, secret: bool = False) -> Reply | Trouble:
+        if secret:
+            self.transcript.secret(line)
+        else:
+            self.transcript.line("client", line)
         if self.handshake_due:
             return self._fail(TroubleKind.TIMEOUT, f"reply to {_verb(line)}")
         if self.queued:
@@ -247,7 +253,7 @@ class _Session:
         """A reply from its text; a word that names a failure fails."""
         if told in _FAILURES:
             return self._fail(_FAILURES[told], waiting_for)
-        lines = told.split("\n")
+        lines = [masked(line, self.hidden) for line in told.split("\n")]
         reader = ReplyReader()  # the words of a story are read like those of a server, liberties and all
         for number, line in enumerate(lines, 1):
             mark = " " if number == len(lines) else "-"

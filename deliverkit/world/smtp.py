@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -195,6 +196,8 @@ class _Conversation:
     # -- saying -------------------------------------------------------------------------------------------
 
     async def _say(self, asked: Say, deadline: float) -> Reply | Trouble:
+        self._reader.hide(asked.hides)
+        early = bool(len(self._reader))
         if asked.secret:
             self.transcript.secret(asked.line)
         else:
@@ -202,7 +205,8 @@ class _Conversation:
         if self._wire is not None:
             with suppress(Ended):  # the server may have said why before it closed: what it said is still to be read
                 self._wire.send(_encoded(asked.line))
-        return await self._reply(_reply_to(asked.line), deadline)
+        heard = await self._reply(_reply_to(asked.line), deadline)
+        return _out_of_turn(heard) if early else heard
 
     async def _say_all(self, asked: SayAll, deadline: float) -> tuple[Reply | Trouble, ...]:
         assert self._wire is not None
@@ -214,12 +218,15 @@ class _Conversation:
         for line in asked.lines:
             last = heard[-1] if heard else None
             heard.append(last if isinstance(last, Trouble) else await self._reply(_reply_to(line), deadline))
+            deadline = asyncio.get_running_loop().time() + asked.timeout_s  # each reply has its time (§4.5.3.2)
         return tuple(heard)
 
     async def _send_content(self, asked: SendContent, deadline: float) -> Reply | Trouble:
         """Send piece by piece while the socket takes it. A reply that comes before the end means: stop."""
         assert self._wire is not None
         waiting_for = "reply to the message"
+        if len(self._reader):  # what is said before the message is no reply to it
+            return await self._early(0, waiting_for, deadline)
         content = memoryview(asked.content)
         try:
             async with asyncio.timeout_at(deadline):
@@ -230,17 +237,18 @@ class _Conversation:
                             return await self._early(start, waiting_for, deadline)
                     self._wire.send(bytes(content[start : start + _CHUNK]))
         except TimeoutError:
-            self.transcript.timed_out("the server to take the message")
-            return self._end(Trouble(TroubleKind.TIMEOUT, "the server stopped reading", "the message to be taken"))
+            self.transcript.timed_out("server to take the message")
+            stopped = Trouble(TroubleKind.TIMEOUT, "the server stopped reading", "message to be taken", unsent=True)
+            return self._end(stopped)
         except Ended:
-            return await self._reply(waiting_for, deadline)
+            return _of_a_part(await self._reply(waiting_for, deadline))
         self.transcript.content("client", len(content))
         return await self._reply(waiting_for, deadline)
 
     async def _early(self, sent: int, waiting_for: str, deadline: float) -> Reply | Trouble:
         """The server answered in the middle of the message: hear it; the session cannot go on."""
         self.transcript.content("client", sent)
-        reply = await self._reply(waiting_for, deadline)
+        reply = _of_a_part(await self._reply(waiting_for, deadline))
         self._end(Trouble(TroubleKind.CLOSED, "the message was broken off after an early reply", "reply"))
         return reply
 
@@ -298,6 +306,23 @@ class _Conversation:
         """Nothing can be said any more after this: the two sides may no longer agree on where they are."""
         self._over = self._over or trouble
         return trouble
+
+
+def _out_of_turn(heard: Reply | Trouble) -> Reply | Trouble:
+    """A reply that was there before the command: only 421 may come at any time (RFC 5321 §3.8)."""
+    if isinstance(heard, Trouble) or heard.code == 421:
+        return heard
+    return replace(heard, faults=(*heard.faults, "a reply came before the command it should answer (RFC 5321 §4.2)"))
+
+
+def _of_a_part(heard: Reply | Trouble) -> Reply | Trouble:
+    """What was heard before the end of the message was sent: whatever it says, nobody can have accepted the message."""
+    if isinstance(heard, Trouble):
+        return replace(heard, unsent=True)
+    if heard.positive:
+        what = "a positive reply before the end of the message"
+        return Trouble(TroubleKind.GARBAGE, what, "reply to the message", str(heard), unsent=True)
+    return heard
 
 
 def _encoded(line: str) -> bytes:

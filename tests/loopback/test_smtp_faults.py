@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
 
-from deliverkit.smtp.client import Envelope, Stage, Submission, submit_flow
+from deliverkit.smtp.client import Auth, Envelope, Stage, Submission, submit_flow
 from deliverkit.smtp.dialogue import Connect, Connected, Hear, Say, SayAll, SendContent, SmtpFlow, Trouble, TroubleKind
 from deliverkit.smtp.reply import Reply
 from deliverkit.smtp.transcript import Transcript
@@ -362,3 +363,157 @@ def test_closing_the_door_ends_every_conversation() -> None:
             return (await task)[0]
 
     assert run(work()).kind is TroubleKind.CLOSED
+
+
+def test_replies_that_come_before_their_commands_are_noticed() -> None:
+    """A server that answers what was not asked is out of step: read all the same, and said in the reply's faults."""
+
+    async def hasty(talk: Talk) -> None:
+        await talk.say(b"220 mx.example.com\r\n250 mx.example.com\r\n")
+        await talk.stall()
+
+    def flow(port: int) -> SmtpFlow[Any]:
+        yield Connect("127.0.0.1", port)
+        greeting = yield Hear()
+        return greeting, (yield Say("EHLO client.example.com"))
+
+    (greeting, ehlo), _, _ = heard(hasty, flow)
+    assert greeting.faults == ()
+    assert ehlo == Reply(250, ("mx.example.com",))
+    assert any("before the command" in fault for fault in ehlo.faults)
+
+
+def sending(conversation: Conversation, *envelopes: Envelope, **how: Any) -> Any:
+    """The result of submitting these to a server that holds this conversation."""
+
+    def flow(port: int) -> Any:
+        return submit_flow(Submission("127.0.0.1", port, tls="none", **{"reply_s": 5.0, **how}), envelopes)
+
+    return heard(conversation, flow)[0]
+
+
+LETTER = Envelope("a@example.com", ("b@example.com",), b"Subject: x\r\n\r\nx\r\n")
+
+
+def test_an_acceptance_before_the_message_is_none() -> None:
+    """354 and 250 in one breath: the 250 cannot be about a message that was not sent yet."""
+
+    async def lying(talk: Talk) -> None:
+        await talk.say("220 mx.example.com")
+        for reply in ("250 mx.example.com", "250 ok", "250 ok", b"354 go ahead\r\n250 2.0.0 queued\r\n"):
+            await talk.hear()
+            await talk.say(reply)
+        await talk.stall()
+
+    (delivery,) = sending(lying, LETTER).deliveries
+    assert not delivery.accepted
+    assert not delivery.ambiguous
+    assert "before the end of the message" in str(delivery.problem)
+
+
+def test_a_message_that_never_left_whole_is_not_ambiguous() -> None:
+    """A server that stops reading, or closes, in the middle of the message cannot have accepted it."""
+    letter = Envelope("a@example.com", ("b@example.com",), b"x" * 30_000_000)
+
+    async def invited(talk: Talk) -> None:
+        await talk.say("220 mx.example.com")
+        for reply in ("250 mx.example.com", "250 ok", "250 ok", "354 go ahead"):
+            await talk.hear()
+            await talk.say(reply)
+
+    async def deaf(talk: Talk) -> None:
+        await invited(talk)
+        await asyncio.sleep(30)
+
+    async def closing(talk: Talk) -> None:
+        await invited(talk)
+        await talk.reader.read(1000)
+        talk.writer.transport.abort()
+
+    stopped = sending(deaf, letter, content_s=1.0).deliveries[0]
+    closed = sending(closing, letter, content_s=5.0).deliveries[0]
+    assert (stopped.problem.kind, closed.problem.kind) == (TroubleKind.TIMEOUT, TroubleKind.CLOSED)
+    assert not stopped.ambiguous
+    assert not closed.ambiguous
+
+
+@pytest.mark.parametrize("stage", ["greeting", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("ending", ["closes", "stalls", "421 4.3.2 shutting down", "garbage"])
+def test_a_session_may_break_at_every_stage(stage: str, ending: str) -> None:
+    """Wherever the server closes, stalls, goes away or babbles, the stage is named and nothing is called uncertain."""
+
+    async def breaking(talk: Talk) -> None:
+        answers = {"greeting": "220 mx.example.com", "EHLO": "250 mx", "MAIL": "250 ok", "RCPT": "250 ok"}
+        for at, reply in answers.items():
+            if at != "greeting":
+                await talk.hear()
+            if at == stage:
+                break
+            await talk.say(reply)
+        else:
+            await talk.hear()
+        if ending == "closes":
+            return
+        if ending != "stalls":
+            await talk.say(ending)
+        await talk.stall()
+
+    result = sending(breaking, LETTER, reply_s=QUICK)
+    kinds = {"closes": TroubleKind.CLOSED, "stalls": TroubleKind.TIMEOUT, "garbage": TroubleKind.GARBAGE}
+    assert result.stage is Stage(stage)
+    assert getattr(result.problem, "kind", None) == kinds.get(ending)
+    assert not any(d.accepted or d.ambiguous for d in result.deliveries)
+
+
+def test_a_session_is_the_same_however_the_network_cuts_it() -> None:
+    """Every octet of the server's in a segment of its own: the same replies, the same result."""
+
+    async def dripping(talk: Talk) -> None:
+        whole = talk.say
+
+        async def octet_by_octet(*lines: str | bytes) -> None:
+            for line in lines:
+                for octet in line if isinstance(line, bytes) else f"{line}\r\n".encode():
+                    await whole(bytes([octet]))
+                    await asyncio.sleep(0)
+
+        talk.say = octet_by_octet  # type: ignore[method-assign]
+        await talk.serve("PIPELINING", "8BITMIME", RCPT="250-2.1.5 more\n250 2.1.5 ok")
+
+    result = sending(dripping, LETTER, LETTER)
+    assert result.delivered
+    assert [str(r.heard) for d in result.deliveries for r in d.recipients] == ["250 2.1.5 more ok"] * 2
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("cut", [None, 40])
+def test_a_server_that_repeats_the_secret_is_not_quoted_with_it(mechanism: str, cut: int | None) -> None:
+    """A 535 or 500 with the AUTH line in it, whole or cut short, decoded or not: masked in result and transcript."""
+    secret = "correct horse battery staple"
+    responses: list[str] = []
+
+    async def echoing(talk: Talk) -> None:
+        await talk.say("220 mx.example.com")
+        await talk.hear()
+        await talk.say("250-mx.example.com", f"250 AUTH {mechanism}")
+        line = await talk.hear()
+        for _ in range({"LOGIN": 2, "CRAM-MD5": 1}.get(mechanism, 0)):
+            await talk.say("334 PDE+")
+            line = await talk.hear()
+        responses.append(line.split()[-1])
+        shown = line if cut is None else line[:cut]
+        decoded = base64.b64decode(line.split()[-1]).decode("latin-1").replace("\x01", " ").replace("\0", " ")
+        await talk.say(f"535-5.7.8 no: {shown}", f"535 5.7.8 {decoded if cut is None else decoded[:-6]}")
+        await talk.serve(greeting=None)
+
+    def flow(port: int) -> Any:
+        auth = Auth("ann@example.com", secret, mechanism)
+        return submit_flow(Submission("127.0.0.1", port, tls="none", auth=auth, insecure=True, reply_s=5), [])
+
+    result, transcript, _ = heard(echoing, flow)
+    assert result.stage is Stage.AUTH
+    told = f"{result!r} {result.problem}" + "\n".join(transcript.lines())
+    encoded = base64.b64encode(secret.encode()).decode()
+    assert "********" in str(result.problem)
+    for form in (secret, secret[:12], encoded, encoded[:16], responses[0], responses[0][:20]):
+        assert form not in told, form

@@ -229,6 +229,40 @@ def test_every_mechanism_says_what_its_document_says() -> None:
     assert '{"status":"400"}' in refused.text
 
 
+def test_a_long_token_waits_for_the_servers_challenge() -> None:
+    """A command line ends at 512 octets (RFC 4954 §4), so a token of 2000 goes as a response, not with the command."""
+    from deliverkit.smtp.auth import log_in
+    from deliverkit.smtp.reply import Reply
+
+    token = "t" * 2000
+    encoded = base64.b64encode(f"user=a@example.com\x01auth=Bearer {token}\x01\x01".encode()).decode()
+    long = Recorder(Reply(334, ("",)), Reply(235, ("ok",)))
+    assert long.run(log_in(Auth("a@example.com", token), "XOAUTH2", 5)).code == 235
+    assert long.said == ["AUTH XOAUTH2", encoded]
+    no = Recorder(Reply(504, ("5.5.4 unknown",)))
+    assert no.run(log_in(Auth("a@example.com", token), "XOAUTH2", 5)).code == 504
+    assert no.said == ["AUTH XOAUTH2"]
+    error = base64.b64encode(b'{"status":"401", "x":"\x1b[31m' + token.encode() + b'"}').decode()
+    refused = Recorder(Reply(334, ("",)), Reply(334, (error,)), Reply(535, ("5.7.8 no",)))
+    told = refused.run(log_in(Auth("a@example.com", token), "XOAUTH2", 5)).text
+    assert refused.said == ["AUTH XOAUTH2", encoded, ""]
+    assert '"status":"401"' in told
+    assert token not in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("auth", [Auth("a\x01auth=Bearer x", "p"), Auth("a", "p\r\nQUIT"), Auth("a", "p\udcff")])
+def test_what_cannot_be_part_of_a_response_is_refused(auth: Auth) -> None:
+    """A ^A would begin another field of XOAUTH2; octets that are no UTF-8 have no form in SASL (RFC 4616 §2)."""
+    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"):
+        script = {"ehlo": [f"AUTH {mechanism}"]}
+        chosen = Auth(auth.username, auth.secret, mechanism)
+        result, _, said = sent(script, letter(), auth=chosen, insecure=True)
+        assert isinstance(result.problem, Refusal)
+        assert auth.secret not in str(result.problem)
+        assert not any(line.startswith("AUTH") for line in said)
+
+
 @pytest.mark.parametrize(
     ("auth", "keywords", "mechanism"),
     [
@@ -255,6 +289,7 @@ def test_the_mechanism_is_chosen_or_refused_with_a_reason(auth: Auth, keywords: 
 def test_secrets_show_nowhere() -> None:
     """Not in a repr, not in the transcript, not in the result."""
     auth = Auth("ann", "hunter2")
+    assert "hunter2" not in repr(Say("AUTH PLAIN hunter2", secret=True, hides=("hunter2",)))
     script = {"ehlo": ["AUTH PLAIN"], "replies": {"AUTH": "535 5.7.8 no"}}
     result, transcript, _ = sent(script, letter(), auth=auth, insecure=True)
     told = repr((auth, result, transcript, Submission("192.0.2.1", auth=auth))) + "\n".join(transcript.lines())
