@@ -205,7 +205,7 @@ class _Run:
             self.say(f"{route.name}: {endpoint.host} port {endpoint.port}")
             attempt, accepted, interrupted = await self._attempt(route, endpoint)
             attempts.append(attempt)
-            if not _try_another(route, attempt.result):
+            if accepted or not _try_another(route, attempt.result):
                 break
             if _try_in_clear(endpoint, attempt.result):  # RFC 7435 §3: opportunistic, and broken TLS is no TLS
                 waiting.insert(0, Endpoint(endpoint.host, endpoint.address, endpoint.port, "none", endpoint.from_dns))
@@ -219,7 +219,7 @@ class _Run:
         flow = watch.over(submit_flow(self._submission(endpoint), watch.until_stopped(self._envelopes(route))))
         began = time.monotonic()
         task = asyncio.create_task(self.world.converse(flow, from_dns=endpoint.from_dns))
-        result, transcript, interrupted = await self._finished(task, watch)
+        result, transcript, interrupted = await self._finished(task, watch, route)
         if options.count > 1 and watch.accepted:
             seconds = watch.last_accepted - watch.first_asked if watch.first_asked else time.monotonic() - began
             before = self.throughput or Throughput(0, 0, 0.0)
@@ -230,7 +230,7 @@ class _Run:
         return attempt, watch.accepted, interrupted
 
     async def _finished(
-        self, task: asyncio.Task[tuple[SubmitResult, Transcript]], watch: Watch
+        self, task: asyncio.Task[tuple[SubmitResult, Transcript]], watch: Watch, route: Route
     ) -> tuple[SubmitResult, Transcript, bool]:
         """The conversation's result; after Ctrl-C or at the end of the time, what there is of it."""
         interrupted, why = False, f"the time of {self.options.seconds:g} s was spent"
@@ -247,7 +247,7 @@ class _Run:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         trouble = Trouble(TroubleKind.TIMEOUT, why, watch.waiting_for)
-        return SubmitResult(watch.stage, trouble), watch.transcript, interrupted
+        return watch.lost(trouble, self.options.mail_from, route.recipients), watch.transcript, interrupted
 
     def _submission(self, endpoint: Endpoint) -> Submission:
         options = self.options

@@ -7,7 +7,7 @@ own (the door's is handed over only at the end, and Ctrl-C may come before), and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from deliverkit.smtp.dialogue import (
@@ -25,7 +25,7 @@ from deliverkit.smtp.dialogue import (
     TroubleKind,
 )
 from deliverkit.smtp.reply import Reply
-from deliverkit.smtp.submission import Stage
+from deliverkit.smtp.submission import Delivery, Recipient, Stage, SubmitResult
 from deliverkit.smtp.transcript import Transcript
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ class Watch:
     def __init__(self, tell: Callable[[int], None]) -> None:
         self.accepted = 0
         self.octets = 0
+        self.under_way = 0  # octets of a message that is being sent and was not answered yet
         self.stopped = False
         self.stage = Stage.CONNECT
         self.waiting_for = "connection"
@@ -62,6 +63,14 @@ class Watch:
             if self.stopped:
                 return
             yield item
+
+    def lost(self, why: Trouble, mail_from: str, recipients: Sequence[str]) -> SubmitResult:
+        """What there is of a conversation that was broken off: a message under way may have been taken (RFC 1047)."""
+        if not self.under_way:
+            return SubmitResult(self.stage, why)
+        asked = tuple(Recipient(address, None) for address in recipients)
+        last = Delivery(mail_from, asked, Stage.CONTENT, why, octets=self.under_way, ambiguous=True)
+        return SubmitResult(self.stage, why, deliveries=(last,))
 
     def stop(self) -> None:
         """Send no further message; the one under way is finished."""
@@ -97,6 +106,7 @@ class Watch:
                 self.transcript.line("client", line)
         elif isinstance(asked, SendContent):
             self.transcript.content("client", len(asked.content))
+            self.under_way = len(asked.content) if asked.content != _EMPTY else 0
 
     def _heard(self, asked: Ask, heard: Any) -> None:
         for one in heard if isinstance(heard, tuple) else (heard,):
@@ -112,6 +122,7 @@ class Watch:
             self._answered(heard, len(asked.content))
 
     def _answered(self, heard: Any, octets: int) -> None:
+        self.under_way = 0
         if isinstance(heard, Reply) and 200 <= heard.code < 300:
             self.accepted += 1
             self.octets += octets

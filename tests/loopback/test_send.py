@@ -247,6 +247,7 @@ def test_ctrl_c_reports_what_was_accepted_so_far(monkeypatch: pytest.MonkeyPatch
         report = interrupted(server, lambda: server.stalled.wait(20), count=10)
     assert report.interrupted
     assert report.facts["send"][0].accepted == 3
+    assert rules(report) == ["SEND016"]  # the fourth was sent to its end: it may have been taken
     told = "\n".join(report.facts["transcript"].lines())
     assert told.count("< 250 2.0.0 queued") == 3
     assert "EHLO c.example.com" in told
@@ -260,6 +261,30 @@ def test_the_time_for_all_is_kept() -> None:
     assert report.exit_status() == 3
     assert not report.interrupted
     assert "0.5 s" in render([report], "json")
+    assert rules(report) == ["SEND016"]
+
+
+def test_a_message_that_may_have_been_taken_goes_to_no_second_host() -> None:
+    """The first MX host falls silent after the final dot: trying the second could deliver the message twice."""
+    with mail_server(stalls_after=0) as server:
+        records: dict[str, dict[str, Any]] = {
+            "example.net": {"MX": ["10 mx1.example.net.", "20 mx2.example.net."]},
+            "mx1.example.net": {"A": "127.0.0.1"},
+            "mx2.example.net": {"A": "127.0.0.1"},
+        }
+        options = SendOptions(
+            "ann@example.com", ("bob@example.net",), mx_port=server.port, helo="c.example.com", seconds=0.5
+        )
+
+        async def run() -> Report:
+            async with world(records) as here:
+                return await send(WRITE, options, world=here)
+
+        report = asyncio.run(run())
+    assert rules(report) == ["SEND016"]
+    assert "may have the message" in report.findings[0].detail
+    assert [attempt.host for attempt in report.facts["send"][0].attempts] == ["mx1.example.net"]
+    assert server.sessions == 1
 
 
 def test_an_internationalized_address_is_carried_with_smtputf8() -> None:
