@@ -49,6 +49,8 @@ def meant(given: str) -> Typed:
     else:
         raise BadName(f"{given!r} is an IP address; give the domain that sends or receives the mail")
     name = to_ascii(text)
+    if name.rpartition(".")[2].isdigit():  # RFC 3696 §2: a top-level domain is not all digits
+        raise BadName(f"{given!r} is neither an IP address nor a domain: its last label is a number")
     if "." not in name and not remark and name != "localhost":
         remark = "a single label: a top-level domain?"
     if remark is None and name != given.strip().rstrip(".").lower():

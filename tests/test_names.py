@@ -45,6 +45,7 @@ def test_what_was_meant(given_: str, name: str, remark: str | None) -> None:
         ("exa mple.com", "other characters"),
         ("192.0.2.1", "IP address"),
         ("[2001:db8::1]", "IP address"),
+        ("999.1.1.1", "neither an IP address nor a domain"),
         ("a" * 64 + ".example", "63"),
         (".".join(["a" * 60] * 5), "253"),
         ("-a.example", "other characters"),

@@ -68,22 +68,30 @@ class Wanted:
 def read_target(text: str, options: ProbeOptions | None = None) -> Wanted:
     """Read ``HOST[:PORT][/mx|/submission|/submissions]``; an IPv6 literal stands in brackets. Raises BadTarget."""
     options = options or ProbeOptions()
-    place, slash, word = text.strip().partition("/")
-    role = cast(Role, word) if slash else options.role
+    place, word, remark = _place_and_role(text)
+    role = cast(Role, word) if word else options.role
     if role is not None and role not in get_args(Role):
         raise BadTarget(f"{text}: the role {word!r} is none of mx, submission, submissions")
     host, port = _host_and_port(place, text)
     address = _address(host)
-    remark = None
     if address is None:
         try:
             typed = meant(host)
         except BadName as bad:
             raise BadTarget(str(bad)) from None
-        host, remark = typed.name, typed.remark if typed.remark != "a single label: a top-level domain?" else None
+        told = typed.remark if typed.remark != "a single label: a top-level domain?" else None
+        host, remark = typed.name, remark or told
     numbers = (port,) if port is not None else options.ports or _ports_of(role)
     pairs = tuple((number, _role_of(number, role, text)) for number in dict.fromkeys(numbers))
-    return Wanted(address or host, pairs, port is not None or bool(options.ports) or bool(slash), address, remark)
+    return Wanted(address or host, pairs, port is not None or bool(options.ports) or bool(word), address, remark)
+
+
+def _place_and_role(text: str) -> tuple[str, str, str | None]:
+    """HOST[:PORT], the role or "", and a remark where a URL was typed: its path is no role."""
+    place, _, word = text.strip().partition("/")
+    if word.startswith("/") and place.endswith(":"):
+        return word[1:].partition("/")[0].rpartition("@")[2], "", "read from a URL"
+    return place, word.lower(), None
 
 
 def _host_and_port(place: str, text: str) -> tuple[str, int | None]:
