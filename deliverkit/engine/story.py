@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 def run_story(story: Story) -> Report:
     """Judge a story's world. Blocking; a story has no sockets."""
-    return _only(asyncio.run(_RUNNERS[story.kind](story, story.world())), story.only)
+    return asyncio.run(judge_story(story, story.world()))
+
+
+async def judge_story(story: Story, world: World) -> Report:
+    """Judge a story in a world that was made from it: its own, or one in which real servers tell it."""
+    return _only(await _RUNNERS[story.kind](story, world), story.only)
 
 
 async def _audit(story: Story, world: World) -> Report:

@@ -59,6 +59,14 @@ class Knot:
                 raise RuntimeError(f"knotd does not answer: {out}")
             time.sleep(0.05)
 
+    def reload(self, origin: str, text: str) -> None:
+        """Serve another text for a zone, and return once it is served. Raises RuntimeError where Knot refuses it."""
+        (self.folder / f"{[*self.zones].index(origin)}.zone").write_text(text)
+        command = [str(find("knotc")), "-c", str(self.folder / "knot.conf"), "-b", "-f", "zone-reload", origin]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode:
+            raise RuntimeError(f"knotc zone-reload {origin}: {done.stdout}{done.stderr}")
+
     def stop(self) -> None:
         """End it."""
         if self._process:
@@ -67,7 +75,7 @@ class Knot:
 
     def _answers(self) -> bool:
         origin = next(iter(self.zones)).rstrip(".")
-        name = b"".join(bytes([len(label)]) + label.encode() for label in origin.split(".")) + b"\0"
+        name = b"".join(bytes([len(label)]) + label.encode() for label in origin.split(".") if label) + b"\0"
         query = struct.pack("!6H", 4711, 0, 1, 0, 0, 0) + name + struct.pack("!2H", 6, 1)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.2)

@@ -1,7 +1,8 @@
 """The real servers and clients that tests/peers talks to, and how to tell whether they are here.
 
-Each entry says what to look for: a program in the path (or in /usr/sbin), a Perl module, a PHP file, or a package
-of Node.js below the folder DELIVERKIT_NODE_MODULES names.
+Each entry says what to look for: a server, or another program, in the path (or in /usr/sbin), a Perl module, a PHP
+file, or a package of Node.js below the folder DELIVERKIT_NODE_MODULES names. Servers listen on addresses of their own
+in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root start it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 PROGRAMS = {
-    "postfix": "program postfix",
-    "unbound": "program unbound",
-    "knot": "program knotd",
+    "postfix": "server postfix",
+    "unbound": "server unbound",
+    "knot": "server knotd",
     "swaks": "program swaks",
     "chromium": "program chromium",
     "nodemailer": "node nodemailer",
     "mailauth": "node mailauth",
     "phpmailer": "php libphp-phpmailer/autoload.php",
     "mail-dkim": "perl Mail::DKIM::Verifier",
-    "opendkim": "program opendkim",
+    "opendkim": "server opendkim",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
 }
@@ -42,7 +44,11 @@ def node_modules() -> Path:
 def missing_program(name: str) -> str | None:
     """Why a peer cannot be used here, or None."""
     kind, what = PROGRAMS[name].split()
-    if kind == "program":
+    if kind == "server" and sys.platform != "linux":
+        return f"{what} is only started on Linux, where all of 127.0.0.0/8 is loopback"
+    if what == "postfix" and find(what) and os.geteuid():
+        return "only root can start postfix"
+    if kind in ("server", "program"):
         return None if find(what) else f"the program {what} is not installed"
     if kind == "node":
         if not find("node"):

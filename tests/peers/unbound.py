@@ -1,4 +1,4 @@
-"""A private Unbound for tests: a validating resolver on a loopback port, with stub zones and trust anchors of ours."""
+"""A private Unbound for tests: a validating resolver on loopback, with stub zones and trust anchors of ours."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.peers.programs import find
 
 
 class Unbound:
-    """Resolve the ``stubs`` (names) at one authoritative server, validating with ``anchors`` (DS records as text)."""
+    """Resolve the ``stubs`` (name to authoritative server), validating with ``anchors`` (DS records as text)."""
 
     def __init__(
-        self, folder: Path, stubs: Iterable[str], authority: tuple[str, int], *, port: int, anchors: Iterable[str] = ()
+        self,
+        folder: Path,
+        stubs: Mapping[str, tuple[str, int]],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 5353,
+        anchors: Iterable[str] = (),
     ) -> None:
         self.folder = folder
-        self.stubs = tuple(stubs)
-        self.authority = authority
+        self.stubs = dict(stubs)
+        self.host = host
         self.port = port
         self.anchors = tuple(anchors)
         self._process: subprocess.Popen[bytes] | None = None
@@ -28,20 +34,20 @@ class Unbound:
     @property
     def address(self) -> str:
         """What ``--nameserver`` takes."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self) -> None:
         """Write the configuration, start, and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        host, port = self.authority
-        stubs = "".join(f"stub-zone:\n  name: {name}\n  stub-addr: {host}@{port}\n" for name in self.stubs)
+        stubs = "".join(f"stub-zone:\n  name: {name}\n  stub-addr: {h}@{p}\n" for name, (h, p) in self.stubs.items())
+        ours = "".join(f"  local-zone: {name} nodefault\n" for name in self.stubs)  # Unbound denies reserved names
         anchors = "".join(f'  trust-anchor: "{anchor}"\n' for anchor in self.anchors)
         (self.folder / "unbound.conf").write_text(
-            f"server:\n  interface: 127.0.0.1\n  port: {self.port}\n  access-control: 127.0.0.0/8 allow\n"
+            f"server:\n  interface: {self.host}\n  port: {self.port}\n  access-control: 127.0.0.0/8 allow\n"
             f'  chroot: ""\n  username: ""\n  directory: {self.folder}\n  pidfile: "{self.folder}/unbound.pid"\n'
             "  use-syslog: no\n  do-daemonize: no\n  do-not-query-localhost: no\n"
             '  module-config: "validator iterator"\n'
-            f'  ede: yes\n  val-log-level: 2\n  local-zone: test. nodefault\n  root-hints: ""\n{anchors}'
+            f'  ede: yes\n  val-log-level: 2\n  root-hints: ""\n{ours}{anchors}'
             "remote-control:\n  control-enable: no\n" + stubs
         )
         command = [str(find("unbound")), "-d", "-c", str(self.folder / "unbound.conf")]
@@ -65,7 +71,7 @@ class Unbound:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.2)
             try:
-                client.sendto(query, ("127.0.0.1", self.port))
+                client.sendto(query, (self.host, self.port))
                 return len(client.recv(512)) > 12
             except OSError:
                 return False
