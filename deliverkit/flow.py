@@ -9,8 +9,7 @@ What this file will not do: open a socket, parse a record, or hold an opinion.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
@@ -143,6 +142,8 @@ async def adrive(flow: Flow[T], hear: Callable[[Question], Awaitable[Answer]]) -
         while True:
             heard: Any
             if isinstance(asked, Together):
+                import asyncio  # the blocking driver does without
+
                 heard = tuple(await asyncio.gather(*(adrive(inner, hear) for inner in asked.flows)))
             else:
                 heard = await hear(asked)
@@ -150,3 +151,14 @@ async def adrive(flow: Flow[T], hear: Callable[[Question], Awaitable[Answer]]) -
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nobody, without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    work.close()
+    raise RuntimeError("this coroutine waits for somebody: it needs an event loop")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +92,10 @@ def audit(
         options = checked(options)
     except BadOption as bad:
         usage_error(f"{bad} (protocols: {', '.join(PROTOCOLS)})" if "--only" in str(bad) else str(bad))
-    reports, interrupted = run(_audit_all(domains, options, where, output))
+    if where.told and no_probe:
+        reports, interrupted = _audit_told(domains, options, where, output)
+    else:
+        reports, interrupted = run(_audit_all(domains, options, where, output))
     finish(reports, output, interrupted=interrupted)
 
 
@@ -116,10 +118,31 @@ def _refuse_unreadable(files: Iterable[Path]) -> None:
                 usage_error(f"--dkim-key {bad}")
 
 
+def _audit_told(
+    domains: tuple[str, ...], options: AuditOptions, where: WorldChoice, output: Output
+) -> tuple[list[Report], bool]:
+    """Audit the domains one after another where nobody is waited for: an event loop would cost more than the audit."""
+    from deliverkit.engine.audit import audit as audit_one
+    from deliverkit.flow import at_once
+
+    world, progress = where.open(), Progress(output)
+    reports: list[Report] = []
+    try:
+        for domain in domains:
+            reports.append(at_once(audit_one(domain, world=world, options=options, progress=progress)))
+    except KeyboardInterrupt:
+        return reports, True
+    finally:
+        progress.done()
+    return reports, False
+
+
 async def _audit_all(
     domains: tuple[str, ...], options: AuditOptions, where: WorldChoice, output: Output
 ) -> tuple[list[Report], bool]:
     """Audit the domains side by side, a few at a time. After Ctrl-C: what was found so far."""
+    import asyncio
+
     from deliverkit.engine.audit import audit as audit_one
 
     progress = Progress(output)

@@ -5,7 +5,6 @@ Results go to stdout, progress and diagnostics to stderr. A report is always wri
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
 import os
@@ -77,6 +76,11 @@ class WorldChoice:
     closed_world: bool = False
     nameservers: tuple[str, ...] = ()
     allow_private: bool = False
+
+    @property
+    def told(self) -> bool:
+        """True if this world opens no socket."""
+        return self.offline or self.closed_world
 
     def open(self, *, now: Any = None) -> World:
         """Open the world; a zone file that cannot be read ends the program with status 2."""
@@ -201,6 +205,8 @@ def usage_error(text: str) -> NoReturn:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Ctrl-C cancels it, lets it put things away, and ends with status 130."""
+    import asyncio
+
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 import click
@@ -62,6 +61,8 @@ def _is_special(path: Path) -> bool:
 
 def _replace(path: Path, content: bytes) -> None:
     """By a temporary file in the same folder and a rename."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".deliverkit-")
     try:
         with os.fdopen(handle, "wb") as file:

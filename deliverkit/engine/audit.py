@@ -6,10 +6,10 @@ rules judge the facts. It knows the order of things and nothing about any protoc
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +157,32 @@ async def _observe_all(
     observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted}
     if not options.probe:
         observed["ports"] = not_asked("--no-probe")
-    tasks = {
-        p: asyncio.create_task(observe_ports() if p == "ports" else observe(p)) for p in PROTOCOLS if p not in observed
-    }
+    works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p not in observed}
+    if world.told and "ports" not in works:  # nobody is waited for
+        return {**{p: await work() for p, work in works.items()}, **observed}, False
+    found, interrupted = await _side_by_side(works, options.seconds)
+    return {**found, **observed}, interrupted
+
+
+async def _side_by_side(
+    works: Mapping[str, Callable[[], Coroutine[Any, Any, Any]]], seconds: float
+) -> tuple[dict[str, Any], bool]:
+    """The result of each work, missing where it was not done in time, and whether we were interrupted."""
+    import asyncio
+
+    tasks = {name: asyncio.create_task(work()) for name, work in works.items()}
     interrupted = False
     try:
         if tasks:
-            await asyncio.wait(tasks.values(), timeout=options.seconds)
+            await asyncio.wait(tasks.values(), timeout=seconds)
     except asyncio.CancelledError:
         interrupted = True
-    why = "interrupted" if interrupted else f"the audit's time of {options.seconds:g} s was spent"
-    for protocol, task in tasks.items():
-        if not task.done():
-            task.cancel()
-            observed[protocol] = missing(why)
+    why = "interrupted" if interrupted else f"the audit's time of {seconds:g} s was spent"
+    late = {name: missing(why) for name, task in tasks.items() if not task.done()}
+    for name in late:
+        tasks[name].cancel()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return {**{p: t.result() for p, t in tasks.items() if p not in observed}, **observed}, interrupted
+    return {name: late[name] if name in late else task.result() for name, task in tasks.items()}, interrupted
 
 
 def _wanted(options: AuditOptions) -> set[str]:

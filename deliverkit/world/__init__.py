@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from deliverkit.flow import Answer, Flow, Question, adrive
+from deliverkit.flow import Answer, Flow, Question, adrive, drive
 from deliverkit.world.doors import DnsDoor, SmtpDoor
 
 if TYPE_CHECKING:
@@ -93,12 +93,22 @@ class World:
         return World(self.dns, self.smtp, self.vantage, lambda: moment)
 
     def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:
-        """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`."""
+        """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`.
+
+        In a world that is told nobody is asked, so nothing is spent.
+        """
+        if self.told:
+            return self
         from deliverkit.world.budget import BudgetDoor
 
         return World(BudgetDoor(self.dns, queries=queries, seconds=seconds), self.smtp, self.vantage, self.clock)
 
     # -- what flows and engines use ---------------------------------------------------------------------
+
+    @property
+    def told(self) -> bool:
+        """True if DNS is answered by zone files or tables alone: nobody has to be waited for."""
+        return self.dns.tell is not None
 
     async def ask(self, question: Question) -> Answer:
         """Ask one DNS question."""
@@ -106,7 +116,8 @@ class World:
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a DNS flow to its end."""
-        return await adrive(flow, self.dns.ask)
+        tell = self.dns.tell
+        return await adrive(flow, self.dns.ask) if tell is None else drive(flow, tell)
 
     async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:
         """Run an SMTP flow over one connection."""

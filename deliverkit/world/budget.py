@@ -24,6 +24,8 @@ class BudgetDoor:
     leaves the DNS budget as it was.
     """
 
+    tell = None
+
     def __init__(self, below: DnsDoor, *, queries: int = QUERIES, seconds: float = SECONDS) -> None:
         self.below = below
         self.queries = queries

@@ -87,6 +87,8 @@ class _Attempts:
 class LiveDns:
     """A DNS door to recursive resolvers, in the order of preference in which they are given."""
 
+    tell = None
+
     def __init__(self, servers: Sequence[Server], *, patience_s: Sequence[float] = PATIENCE_S) -> None:
         if not servers:
             raise ValueError("a live DNS door needs a server")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from deliverkit.flow import Answer, Question
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from deliverkit.smtp.transcript import Transcript
 
 T = TypeVar("T")
+Tell: TypeAlias = "Callable[[Question], Answer]"
 
 
 class DnsDoor(Protocol):
@@ -17,6 +19,10 @@ class DnsDoor(Protocol):
 
     async def ask(self, question: Question) -> Answer:
         """Answer one question."""
+
+    @property
+    def tell(self) -> Tell | None:
+        """Answers one question without waiting; None where that cannot be: a socket is behind this door."""
 
     async def aclose(self) -> None:
         """Let go of sockets and tasks."""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from deliverkit.flow import Answer, Question, Status
-from deliverkit.world.doors import DnsDoor
+from deliverkit.flow import Answer, Flow, Question, Status, adrive, drive
+from deliverkit.world.doors import DnsDoor, Tell
 from deliverkit.world.values import canonical
 from deliverkit.world.zone import Found, Outcome, Zone, depth
 
@@ -33,6 +33,16 @@ class ZoneDoor:
 
     async def ask(self, question: Question) -> Answer:
         """Answer from the zones as far as they know, and from below where they do not."""
+        return await adrive(self._answer(question), self.below.ask)
+
+    @property
+    def tell(self) -> Tell | None:
+        """The same without waiting, where nothing below has to be waited for."""
+        below = self.below.tell
+        return None if below is None else lambda question: drive(self._answer(question), below)
+
+    def _answer(self, question: Question) -> Flow[Answer]:
+        """Follow the aliases from zone to zone; what no zone knows is asked below."""
         began = time.monotonic()
         name = canonical(question.name)
         if name is None:
@@ -48,7 +58,7 @@ class ZoneDoor:
                 aliases.append(step.target)
                 name = step.target
                 continue
-            told = await self.below.ask(Question(name, question.type))
+            told: Answer = yield Question(name, question.type)
             elapsed = time.monotonic() - began
             return replace(told, question=question, aliases=(*aliases, *told.aliases), elapsed_s=elapsed)
         loop = " -> ".join([question.name, *aliases[:4]])

@@ -27,6 +27,8 @@ FAILURE_S = 10  # a failure is believed for one audit, not for the next
 class PoliteDoor:
     """At most so many questions in flight."""
 
+    tell = None
+
     def __init__(self, below: DnsDoor, *, in_flight: int = IN_FLIGHT) -> None:
         self.below = below
         self._gate: PerLoop[asyncio.Semaphore] = PerLoop(lambda: asyncio.Semaphore(in_flight))
@@ -51,6 +53,8 @@ class _Flight:
 
 class SharedDoor:
     """A cache with single flight."""
+
+    tell = None
 
     def __init__(self, below: DnsDoor, *, entries: int = ENTRIES) -> None:
         self.below = below
