@@ -130,7 +130,7 @@ class Zone:
             if self.cuts and ancestor != self.origin and "NS" in node and not (ancestor == name and type_ == "DS"):
                 return Found(Outcome.DELEGATED, tuple(node["NS"]))  # step 3b
             if ancestor != name and "DNAME" in node:  # RFC 6672 §3.2
-                return _redirected(name, node["DNAME"][0])
+                return _redirected(name, node["DNAME"][0], type_)
             if ancestor not in self._names:
                 return self._by_wildcard(_up(ancestor), type_)  # step 3c; RFC 4592 §3.3.1: the closest encloser
         return _at_node(self._nodes.get(name, {}), type_)
@@ -174,12 +174,17 @@ def _at_node(node: dict[str, list[ZoneRecord]], type_: str) -> Found:
     return Found(Outcome.NODATA)
 
 
-def _redirected(name: str, dname: ZoneRecord) -> Found:
-    """The CNAME that a DNAME stands for; a name that would grow too long is none (RFC 6672 §2.2)."""
+def _redirected(name: str, dname: ZoneRecord, type_: str) -> Found:
+    """The CNAME that a DNAME stands for: followed, or the answer itself when a CNAME was asked for (RFC 6672 §3.1).
+
+    A name that would grow too long is none (§2.2).
+    """
     rest = name[: len(name) - len(dname.name) - 1] if dname.name != "." else name
     target = canonical(rest if dname.value == "." else f"{rest}.{dname.value}")
     if target is None:
         return Found(Outcome.NXDOMAIN)
+    if type_ == "CNAME":
+        return Found(Outcome.RECORDS, (replace(dname, name=name, type="CNAME", value=target),))
     return Found(Outcome.ALIAS, (dname,), target=target)
 
 

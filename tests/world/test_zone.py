@@ -112,11 +112,13 @@ def test_a_cname_beside_other_data_still_answers() -> None:
 
 
 def test_a_dname_redirects_what_lies_below() -> None:
-    """RFC 6672: names below the owner move, the owner does not."""
+    """RFC 6672: names below the owner move, the owner does not; asked for, the CNAME it stands for is the answer."""
     zone = Zone.parse("$ORIGIN example.com.\nold DNAME new\na.new A 192.0.2.1\n")
     world = World.offline().with_zone(zone)
     assert ask(world, "a.old.example.com", "A").records == ("192.0.2.1",)
     assert ask(world, "old.example.com", "A").status is Status.NODATA
+    alias = ask(world, "a.old.example.com", "CNAME")
+    assert (alias.records, alias.aliases) == (("a.new.example.com",), ())
 
 
 def test_duplicates_are_one_record_and_strays_are_kept_apart() -> None:
