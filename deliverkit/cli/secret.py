@@ -5,7 +5,10 @@ What this file will not do: decide whether a secret may be sent; the conversatio
 
 from __future__ import annotations
 
+import getpass
 import os
+import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +47,23 @@ def read_secret(
     if password_file:
         return Secret(_from_file(password_file))
     if ask:
-        return Secret(click.prompt(f"Password for {whose}", hide_input=True, err=True))
+        return Secret(_asked(whose))
     return None
+
+
+def _asked(whose: str) -> str:
+    """What is typed, unseen; or a line of a pipe, where there is no terminal to hide it on."""
+    from deliverkit.report.plain import plain
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", getpass.GetPassWarning)
+            typed: str = click.prompt(f"Password for {plain(whose)}", hide_input=True, err=True)
+    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise
+        usage_error("--ask-password: nobody answered; without a terminal use --password-env or --password-file")
+    return typed
 
 
 def _from_environment(option: str, name: str) -> str:

@@ -18,7 +18,7 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
-from deliverkit.cli.files import write_file
+from deliverkit.cli.files import refuse_unwritable, write_file
 from deliverkit.cli.secret import read_secret
 from deliverkit.cli.send_options import WITHOUT_YES, send_options
 
@@ -49,6 +49,8 @@ def send(where: WorldChoice, output: Output, **given: Any) -> None:
     from deliverkit.smtp.compose import BadValue
     from deliverkit.smtp.compose.template import BadData, TemplateFault
 
+    if given["transcript_file"]:
+        refuse_unwritable(given["transcript_file"])
     if (where.offline or where.closed_world) and not given["dry_run"]:
         usage_error("sending needs the network: with --offline or --closed-world only --dry-run makes sense")
     try:

@@ -52,6 +52,13 @@ def _address(_context: click.Context, _option: click.Parameter, text: str | None
         raise click.BadParameter(f"{text!r} is no IP address") from None
 
 
+def _host(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """A host name or an address literal: one word of printable ASCII (RFC 5321 §4.2)."""
+    if not text or any(not 32 < ord(c) < 127 for c in text):
+        raise click.BadParameter(f"{text!r} is no host name")
+    return text
+
+
 @click.command()
 @click.option("--smtp", metavar="ADDR:PORT", help="Listen in the clear. Port 0 takes any free one.")
 @click.option("--starttls", metavar="ADDR:PORT", help="Listen in the clear and offer STARTTLS.")
@@ -64,7 +71,7 @@ def _address(_context: click.Context, _option: click.Parameter, text: str | None
 )
 @click.option("--verify/--no-verify", default=True, help="Verify SPF, DKIM, DMARC and the message.  [default: verify]")
 @click.option("--client-ip", callback=_address, metavar="IP", help="Evaluate SPF as if the mail came from here.")
-@click.option("--profile", metavar="NAME", help="Judge as mail of this kind: bulk.")
+@click.option("--profile", type=click.Choice(["bulk"]), help="Judge as mail of this kind.")
 @click.option(
     "--dkim-zone",
     "dkim_zones",
@@ -79,7 +86,14 @@ def _address(_context: click.Context, _option: click.Parameter, text: str | None
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="PEM certificate, with its chain.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="PEM key of the certificate.")
 @click.option("--tls-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the self-made authority here.")
-@click.option("--hostname", default="localhost", show_default=True, metavar="NAME", help="The name to greet with.")
+@click.option(
+    "--hostname",
+    default="localhost",
+    show_default=True,
+    callback=_host,
+    metavar="NAME",
+    help="The name to greet with.",
+)
 @click.option("--max-size", default="64M", show_default=True, callback=_size, metavar="SIZE", help="Largest message.")
 @click.option("--max-store", default="4G", show_default=True, callback=_size, metavar="SIZE", help="Most that is kept.")
 @click.option(

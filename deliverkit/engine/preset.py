@@ -41,7 +41,7 @@ def preset(
     if found is None:
         names = [name for p in providers() for name in (p.id, *p.aliases)]
         near = difflib.get_close_matches(word.lower(), names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise BadPreset(f"there is no provider {word!r}{hint} Known: {', '.join(p.id for p in providers())}")
     endpoints = [e for e in found.endpoints if (not tls or e.tls == tls) and (not host or e.host == host)]
     if not endpoints:

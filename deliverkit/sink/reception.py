@@ -77,7 +77,7 @@ class Credentials:
             text, origin = word, "the login"
         user, colon, password = text.partition(":")
         if not user or not colon or not password:
-            raise ValueError(f"{origin} is not USER:PASSWORD")
+            raise ValueError(f"{origin} is not USER:PASSWORD (expected any, env:NAME or file:PATH)")
         return cls(user, password, required=required, in_clear=in_clear)
 
 

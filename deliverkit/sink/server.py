@@ -104,7 +104,7 @@ class Sink:
         for listener, address in self._wanted.items():
             if not allow_remote and not ipaddress.ip_address(address.host).is_loopback:
                 raise ListenError(
-                    f"{listener} {address} can be reached from other machines; allow that in so many words"
+                    f"{listener} {address} can be reached from other machines; say --allow-remote if that is meant"
                 )
         self.hostname = hostname
         self.tls = tls
