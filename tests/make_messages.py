@@ -189,6 +189,13 @@ def messages() -> dict[str, bytes]:
             message("No blank at the end.\r\n"), canonicalization="simple/simple"
         ).replace(b"at the end.", b"at the end. "),
         "signed-subject-changed.eml": sound.replace(b"Subject: Your", b"Subject: [external] Your"),
+        "signed-reply-to-added.eml": sound.replace(b"To: Ann", b"Reply-To: desk@example.net\r\nTo: Ann", 1),
+        "signed-refolded.eml": sign(
+            message(Subject="Your order 1001\r\n\tis on its way"), canonicalization="simple/simple"
+        ).replace(b"1001\r\n\tis", b"1001\r\n is"),
+        "signed-own-broken-relay-sound.eml": sign(
+            sound.replace(b"1001 is", b"1002 is"), domain="mailer.example.net", selector="m1"
+        ),
         "signed-second-from.eml": b"From: Boss <boss@example.com>\r\n" + sign(plain, names=USUAL[1:]),
         "signed-weak.eml": sign(plain, selector="w1", key="test-only-rsa1024.pem"),
         "signed-newsletter-by-relay.eml": sign(news, domain="mailer.example.net", selector="m1"),

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from deliverkit.facts.base import missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
-from deliverkit.facts.message.mutations import name_mutation
+from deliverkit.facts.message.mutations import name_change
 from deliverkit.findings import Inconclusive
 from deliverkit.flow import Flow, ask, together
 from deliverkit.names import BadName, to_ascii
@@ -164,12 +164,8 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
 
 
 def _mutations(signed: SignedMessage, dkim: DkimVerdict) -> tuple[str | None, ...]:
-    """What was done to the body, for each signature whose body hash fails."""
-    body = bytes(signed.body)
-    return tuple(
-        name_mutation(body, verdict.signature) if verdict.kind is Kind.BODY_HASH else None
-        for verdict in dkim.signatures
-    )
+    """What was done to the message, for each signature that fails."""
+    return tuple(name_change(signed, verdict) for verdict in dkim.signatures)
 
 
 def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:

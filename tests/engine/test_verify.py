@@ -17,6 +17,7 @@ from deliverkit.facts.base import NotAsked, Unobserved
 from deliverkit.protocols.dkim.keys import load_private_key
 from deliverkit.report import render
 from deliverkit.world import World
+from deliverkit.world.story import load_story, run_story
 from tests.make_messages import message, messages, sign
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -265,3 +266,12 @@ def test_mutated_messages_are_verified_and_rendered(data: st.DataObject) -> None
 def test_any_octets_are_verified(raw: bytes) -> None:
     """Never raises, no rule crashes."""
     assert not [one for one in verified(raw, **SESSION).inconclusive if "crashed" in one.reason]
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_a_private_key_that_was_published_is_not_repeated(form: str) -> None:
+    """Whoever reads the report of a message must not find the key in it."""
+    story = load_story(FIXTURES / "stories" / "message" / "dkim-private-key-published.toml")
+    told = render([run_story(story)], form)
+    assert "MSG016" in told
+    assert "SecretSecret" not in told

@@ -79,8 +79,12 @@ class AuthenticationFacts(Facts):
     unchecked_signatures: int = 0
     unreadable: str | None = None  # why DKIM could not read the header at all
     alignments: tuple[Alignment, ...] = ()  # of the signatures that pass, where a DMARC record applies
-    mutations: tuple[str | None, ...] = ()  # for each signature: what was done to the body after signing
+    mutations: tuple[str | None, ...] = ()  # for each signature: what was done to the message after signing
     arc: None = None
+
+    def mutation(self, number: int) -> str | None:
+        """What was done to the message after the signature of that number was made, where it is known."""
+        return self.mutations[number] if number < len(self.mutations) else None
 
     @property
     def passes_dmarc(self) -> bool:

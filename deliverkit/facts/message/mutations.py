@@ -1,7 +1,7 @@
-"""What was done to a body after it was signed: known changes are undone one by one until the signed hash comes out.
+"""What was done to a message after it was signed: known changes are undone one by one until the signature agrees.
 
-Tried only where the body hash fails (RFC 6376 §6.1.3). A match is proof: nobody finds a SHA-256 by chance. What this
-file will not do: repair the message for anybody else, or try changes without end.
+Tried only where the body hash or the signature fails (RFC 6376 §6.1.3). A match is proof: nobody finds a SHA-256 by
+chance. What this file will not do: repair the message for anybody else, or try changes without end.
 """
 
 from __future__ import annotations
@@ -11,11 +11,61 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from deliverkit.protocols.dkim.canonical import relaxed_body, simple_body
+from deliverkit.protocols.dkim.canonical import Field, relaxed_body, simple_body
 from deliverkit.protocols.dkim.signature import Signature
+from deliverkit.protocols.dkim.verify import Kind, SignatureVerdict, SignedMessage, header_proves
 
 LARGEST = 1 << 20  # octets of body that are tried
 _FOOTERS = 40  # places where an added footer may begin
+_LARGEST_HEADER = 1 << 16  # octets of header fields that are tried
+_FIELDS = 40  # fields that are left out in turn
+_TAG = re.compile(rb"\[[^\[\]]{1,80}\][ \t]*|\*{2,5}[^*]{1,40}\*{2,5}[ \t]*|\b(?:EXTERNAL|SPAM):[ \t]*", re.IGNORECASE)
+
+
+def name_change(message: SignedMessage, verdict: SignatureVerdict) -> str | None:
+    """Say what changed a message since this signature was made; None where it is good or that cannot be told."""
+    if verdict.kind is Kind.BODY_HASH:
+        return name_mutation(bytes(message.body), verdict.signature)
+    if verdict.kind is Kind.SIGNATURE:
+        return _header_change(message, verdict)
+    return None
+
+
+def _header_change(message: SignedMessage, verdict: SignatureVerdict) -> str | None:
+    size = sum(len(name) + len(value) for name, value in message.fields)
+    if size > _LARGEST_HEADER or len(message.body) > LARGEST:
+        return None
+    undoings = _header_undoings(message.fields, verdict.signature)
+    return next((said for said, fields in undoings if header_proves(message, fields, verdict)), None)
+
+
+def _header_undoings(fields: tuple[Field, ...], signature: Signature) -> Iterator[tuple[str, list[Field]]]:
+    """Known changes to a header, each with the fields as they would have been before it."""
+    names = [name.decode("ascii", "replace").rstrip() for name, _ in fields]
+    signed = [index for index, name in enumerate(names) if name.lower() in signature.signed_names][:_FIELDS]
+    for index in signed:
+        yield f"one {names[index]} field was added after signing", [*fields[:index], *fields[index + 1 :]]
+    for index in signed:
+        value = fields[index][1]
+        tag = _TAG.search(value[:300]) if names[index].lower() == "subject" else None
+        if tag is not None:
+            before = (fields[index][0], value[: tag.start()] + value[tag.end() :])
+            said = f"the Subject was given {tag[0].decode('utf-8', 'replace').strip()!r} after signing"
+            yield said, [*fields[:index], before, *fields[index + 1 :]]
+    if signature.header_canonicalization == "simple":
+        for respaced in _RESPACED:
+            said = "header fields were folded or spaced anew: relaxed header canonicalization would have survived it"
+            yield said, [(name, respaced(value.removesuffix(b"\r\n")) + b"\r\n") for name, value in fields]
+
+
+_RESPACED: tuple[Callable[[bytes], bytes], ...] = (
+    lambda value: value.replace(b"\r\n", b""),
+    lambda value: re.sub(rb"\r\n[ \t]+", b" ", value),
+    lambda value: re.sub(rb"\r\n[ \t]+", b"\r\n ", value),
+    lambda value: re.sub(rb"\r\n[ \t]+", b"\r\n\t", value),
+    lambda value: b" " + value.lstrip(b" \t"),
+    lambda value: value.rstrip(b" \t"),
+)
 
 
 def name_mutation(body: bytes, signature: Signature) -> str | None:

@@ -50,7 +50,7 @@ def _fields(lines: Sequence[bytes]) -> list[Field]:
         elif named := _FIELD_NAME.match(line):
             collected.append((line[: named.end() - 1], [line[named.end() :]]))
         elif line and not line.startswith(b"From "):
-            raise NotAMessage(f"line {number}: no header field: {line[:60]!r}")
+            raise NotAMessage(f"line {number}: no header field: {line[:60].decode('utf-8', 'backslashreplace')!r}")
     return [(name, b"\r\n".join([*parts, b""])) for name, parts in collected]
 
 

@@ -30,7 +30,8 @@ class Kind(StrEnum):
     """Why a signature did not pass."""
 
     BODY_HASH = "body-hash"  # the body is not the one that was signed
-    SIGNATURE = "signature"  # the header is not the one that was signed, or another key signed
+    SIGNATURE = "signature"  # the header is not the one that was signed
+    WRONG_KEY = "wrong-key"  # another private key made the signature (told for RSA), or b= was damaged
     KEY_ABSENT = "key-absent"  # no record at the selector
     REVOKED = "revoked"  # p= is empty
     TOO_SHORT = "too-short"  # an RSA key under 1024 bits (RFC 8301 §3.2)

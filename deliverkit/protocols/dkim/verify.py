@@ -12,12 +12,14 @@ from __future__ import annotations
 import base64
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from deliverkit.flow import Answer, Flow, ask, together
 from deliverkit.protocols.dkim.canonical import Body, Field, NotAMessage, split_message
+from deliverkit.protocols.dkim.der import BadDer, RsaKey, read_public_key
 from deliverkit.protocols.dkim.key import KeyRecord, looks_like_key, parse_key
 from deliverkit.protocols.dkim.signature import ALGORITHMS, Signature, parse_signature
 from deliverkit.protocols.dkim.verdict import Coverage, DkimVerdict, Kind, Result, SignatureVerdict
@@ -29,7 +31,9 @@ __all__ = [
     "Result",
     "SignatureVerdict",
     "SignedMessage",
+    "header_proves",
     "judge_signatures",
+    "made_by",
     "read_message",
     "verify_dkim",
 ]
@@ -37,6 +41,8 @@ __all__ = [
 MOST_SIGNATURES = 10
 MOST_KEYS = 4  # records tried where several stand at one selector, which is undefined (§3.6.2.2)
 LONGEST_KEY = 8192  # bits; RFC 8301 §3.2 asks verifiers for 4096, and arithmetic grows with the cube
+_COMMON_EXPONENT = 64  # bits of a public exponent; with a longer one the arithmetic is not worth an explanation
+_SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # DigestInfo of SHA-256 (RFC 8017 §9.2)
 FUTURE_SLACK_S = 36_000  # clocks and time zones set wrongly; dkimpy allows the same ten hours
 IMPORTANT = (  # RFC 6376 §5.4.1, with RFC 8058 §4 for one-click unsubscribing
     "from",
@@ -164,29 +170,31 @@ class _Judge:
         from deliverkit.protocols.dkim.engine import engine
 
         dkimpy = engine()
-        signer = dkimpy.DKIM(logger=_silent)
-        signer.headers, signer.body = list(self.message.fields), self.message.body
         try:
-            good = signer.verify_sig(
-                _tags(signature),
-                [name.encode("utf-8", "surrogateescape") for name in signature.signed_names],
-                field,
-                lambda _name, **_: _prepared(key),
-            )
+            good = _proves(dkimpy, self.message.fields, self.message.body, field, signature, key)
         except dkimpy.ValidationError:
             return Kind.BODY_HASH, self._body_changed(signature)
         except (dkimpy.DKIMException, ValueError, TypeError) as bad:
             return Kind.SIGNATURE, f"the signature cannot be checked: {bad}"
-        return None if good else (Kind.SIGNATURE, self._header_changed(signature))
+        return None if good else self._header_or_key(signature, key)
 
     def _body_changed(self, signature: Signature) -> str:
         said = base64.b64encode(signature.body_hash).decode()
         form = signature.body_canonicalization
         return f"the body was changed after signing: its {form} form does not have the hash {said} (bh=)"
 
-    def _header_changed(self, signature: Signature) -> str:
+    def _header_or_key(self, signature: Signature, key: KeyRecord) -> tuple[Kind, str]:
+        """Tell a header that was changed from another key, which RSA shows and Ed25519 does not."""
+        made = made_by(signature, key)
+        if made is False:
+            why = "did not make this signature: another private key did, or b= was damaged"
+            return Kind.WRONG_KEY, f"the key at {signature.key_name} {why}"
+        cause = "a signed header field was changed, added or removed after signing"
+        told = f"the published key made this signature, but {cause}" if made else f"{cause}, or another key signed"
+        return Kind.SIGNATURE, self._header_changed(signature, told)
+
+    def _header_changed(self, signature: Signature, detail: str) -> str:
         """Say which field was changed as far as z= and the repetitions tell."""
-        detail = "a signed header field was changed after signing, or another key signed"
         present, signed = self.present["from"], signature.signed_names.count("from")
         if present > signed:  # dkimpy counts one From more, against a second one put in front of the signed one
             return f"the message has {present} From fields, of which {signed} signed"
@@ -213,6 +221,46 @@ class _Judge:
             unsigned=tuple(name for name in IMPORTANT if self.present[name] > named[name]),
             unsigned_octets=octets,
         )
+
+
+def header_proves(message: SignedMessage, fields: Sequence[Field], verdict: SignatureVerdict) -> bool:
+    """True if a signature of the message would pass with these header fields. ``verdict`` says which one."""
+    from deliverkit.protocols.dkim.engine import engine
+
+    own = next((field for field, signature in message.signatures if signature is verdict.signature), None)
+    if own is None or verdict.key is None:
+        return False
+    dkimpy = engine()
+    try:
+        return _proves(dkimpy, fields, message.body, own, verdict.signature, verdict.key)
+    except (dkimpy.DKIMException, ValueError, TypeError):
+        return False
+
+
+def _proves(dkimpy: Any, fields: Sequence[Field], body: Body, own: Field, signature: Signature, key: KeyRecord) -> bool:
+    """§6.1.3 by dkimpy: it raises ValidationError for the body hash and says False for the signature."""
+    signer = dkimpy.DKIM(logger=_silent)
+    signer.headers, signer.body = list(fields), body
+    names = [name.encode("utf-8", "surrogateescape") for name in signature.signed_names]
+    return bool(signer.verify_sig(_tags(signature), names, own, lambda _name, **_: _prepared(key)))
+
+
+def made_by(signature: Signature, key: KeyRecord) -> bool | None:
+    """True if an RSA signature was made with this key, whatever it signs; None if that cannot be told.
+
+    The public key turns a signature back into padding and the hash that was signed (RFC 8017 §9.2); under another key
+    no such form comes out.
+    """
+    try:
+        rsa = read_public_key(key.public_key or b"") if signature.algorithm == "rsa-sha256" else None
+    except BadDer:
+        return None
+    if not isinstance(rsa, RsaKey) or rsa.exponent.bit_length() > _COMMON_EXPONENT or key.bits is None:
+        return None
+    octets = (rsa.bits + 7) // 8
+    block = pow(int.from_bytes(signature.value, "big"), rsa.exponent, rsa.modulus).to_bytes(octets, "big")
+    padding = b"\0\1" + b"\xff" * (octets - len(_SHA256_INFO) - 35) + b"\0" + _SHA256_INFO
+    return len(signature.value) == octets and block.startswith(padding)
 
 
 _Outcome = tuple[Result, Kind | None, str, KeyRecord | None]

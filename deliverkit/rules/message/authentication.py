@@ -5,6 +5,7 @@ from __future__ import annotations
 from deliverkit.facts.base import Unobserved, needs
 from deliverkit.facts.message import MessageFacts, SpfResult
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
+from deliverkit.protocols.dkim.verify import Kind
 from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
@@ -161,16 +162,20 @@ def _dmarc(facts: MessageFacts) -> DmarcResult:
 
 
 def _why(facts: MessageFacts, dmarc: DmarcResult) -> str:
-    """What each method had to offer, in a sentence each."""
+    """What each method had to offer, the cause of its failure first."""
     authentication = facts.authentication
     parts = []
-    for verdict in authentication.dkim:
+    for number, verdict in enumerate(authentication.dkim):
         if verdict.result.value != "pass":
-            parts.append(f"the signature of {verdict.domain or 'nobody'} does not pass ({verdict.kind})")
+            changed = "the body was changed after signing" if verdict.kind is Kind.BODY_HASH else verdict.detail
+            cause = authentication.mutation(number) or changed
+            parts.append(f"the DKIM signature of {verdict.domain or 'nobody'} does not pass: {cause}")
         elif verdict.testing:
             parts.append(f"the key of {verdict.domain} is in test mode (t=y), so its signature earns nothing")
     parts += [f"{one.domain} signed, which is not aligned" for one in dmarc.dkim if one.aligned is False]
-    if not authentication.dkim:
+    if authentication.unreadable:
+        parts.append(f"DKIM cannot read the header ({authentication.unreadable})")
+    elif not authentication.dkim:
         parts.append("no DKIM signature")
     spf = authentication.spf
     if spf.result is not Result.PASS:

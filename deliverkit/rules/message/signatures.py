@@ -7,11 +7,13 @@ to say. One finding a signature and cause.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from deliverkit.facts.base import Missing, NotApplicable, Unobserved
 from deliverkit.facts.message import MessageFacts
 from deliverkit.findings import Evidence, Severity, evidence_of, finding
-from deliverkit.protocols.dkim.key import RECOMMENDED
+from deliverkit.names import within
+from deliverkit.protocols.dkim.key import RECOMMENDED, parse_key
 from deliverkit.protocols.dkim.verify import MOST_SIGNATURES, Kind, Result, SignatureVerdict
 from deliverkit.rules.message.places import at_field
 from deliverkit.rules.registry import Findings, rule
@@ -37,9 +39,9 @@ def _failed(facts: MessageFacts, *kinds: Kind) -> Findings:
 
 
 def _detail(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> str:
-    mutations = facts.authentication.mutations
-    how = mutations[number] if number < len(mutations) else None
-    return f"{_name(verdict)}: {verdict.detail}" + (f"; {how}" if how else "")
+    """What was done to the message, where that is known, else what the verifier saw of it."""
+    how = facts.authentication.mutation(number)
+    return f"{_name(verdict)}: {how or verdict.detail}"
 
 
 def _name(verdict: SignatureVerdict) -> str:
@@ -51,7 +53,21 @@ def _evidence(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> tu
     fields = facts.header.all("dkim-signature")
     here = (at_field(facts, fields[number]),) if number < len(fields) else ()
     fault_of_key = verdict.kind in (Kind.KEY_ABSENT, Kind.REVOKED, Kind.TOO_SHORT, Kind.KEY_UNUSABLE, None)
-    return (*here, *(evidence_of(verdict.answer) if verdict.answer and fault_of_key else ()))
+    return (*here, *(_records(verdict) if fault_of_key else ()))
+
+
+def _records(verdict: SignatureVerdict) -> tuple[Evidence, ...]:
+    """The TXT records at the selector; a private key that was published by mistake is not repeated."""
+    if verdict.answer is None:
+        return ()
+    shown = evidence_of(verdict.answer)
+    if not verdict.answer.records:
+        return shown
+    keys = [parse_key(text) for text in verdict.answer.texts]
+    return tuple(
+        replace(one, value=key.shown()) if key.fault("private-key") else one
+        for one, key in zip(shown, keys, strict=True)
+    )
 
 
 def _passing(facts: MessageFacts) -> Iterator[tuple[int, SignatureVerdict]]:
@@ -67,6 +83,8 @@ def not_signed(facts: MessageFacts) -> Findings:
     Fix: have the sending server or the application sign with a key of the domain in From (`deliverkit send
     --dkim-key` shows what that looks like).
     """
+    if not facts.header.fields:
+        raise NotApplicable  # a message without any header has one fault, not several
     if not facts.authentication.dkim and not facts.header.all("dkim-signature"):
         yield finding("no DKIM-Signature field")
 
@@ -82,10 +100,17 @@ def signed_by_others_only(facts: MessageFacts) -> Findings:
     authentication = facts.authentication
     dmarc = authentication.raw("dmarc")
     failed = not isinstance(dmarc, Missing) and dmarc.result == "fail"  # that has a rule of its own
-    _signatures(facts)
+    if any(_of_author(facts, v) for v in _signatures(facts) if v.authenticated_domain is None):
+        return  # the author's domain signed too; that its signature earns nothing has a rule of its own
     others = [one.domain for one in authentication.alignments if one.aligned is False]
     if others and len(others) == len(authentication.alignments) and not failed:
         yield finding(f"From is {facts.header_from}; signed by {', '.join(others)}")
+
+
+def _of_author(facts: MessageFacts, verdict: SignatureVerdict) -> bool:
+    """True if a signature, good or not, is meant for the domain in From, as near as the names tell."""
+    author, signer = facts.header_from, verdict.domain
+    return bool(author and signer) and (within(author or "", signer) or within(signer, author or ""))
 
 
 @rule("MSG011", Severity.WARNING, "RFC 6376 §6.1.3")
@@ -109,7 +134,7 @@ def header_was_changed(facts: MessageFacts) -> Findings:
     Fix: compare private and published key (`deliverkit audit DOMAIN --dkim-key SELECTOR=FILE`); if they match, sign
     after the last program that touches the header, with relaxed header canonicalization.
     """
-    yield from _failed(facts, Kind.SIGNATURE)
+    yield from _failed(facts, Kind.SIGNATURE, Kind.WRONG_KEY)
 
 
 @rule("MSG013", Severity.WARNING, "RFC 6376 §6.1.2")
@@ -232,12 +257,13 @@ def fields_not_signed(facts: MessageFacts) -> Findings:
     Why: what is not in `h=` can be changed or added on the way while the signature passes.
     Fix: name these fields in the signer's list of signed headers, each once more than it occurs.
     """
-    verdicts = [verdict for _, verdict in _passing(facts)]
-    if verdicts:  # what one signature leaves out another may cover
-        open_to_all = [n for n in verdicts[0].coverage.unsigned if all(n in v.coverage.unsigned for v in verdicts)]
+    passing = list(_passing(facts))
+    if passing:  # what one signature leaves out another may cover
+        number, verdict = passing[0]
+        open_to_all = [n for n in verdict.coverage.unsigned if all(n in v.coverage.unsigned for _, v in passing)]
         listed = [name for name in open_to_all if not name.startswith("list-unsubscribe")]  # RFC 8058 has its own rule
         if listed:
-            yield finding(f"{_name(verdicts[0])}: {', '.join(listed)}", at=_evidence(facts, 0, verdicts[0])[:1])
+            yield finding(f"{_name(verdict)}: {', '.join(listed)}", at=_evidence(facts, number, verdict)[:1])
 
 
 @rule("MSG024", Severity.WARNING, "RFC 6376 §3.6.2.2")
@@ -251,8 +277,7 @@ def several_keys(facts: MessageFacts) -> Findings:
     for number, verdict in enumerate(_signatures(facts)):
         if verdict.key_records > 1:
             detail = f"{_name(verdict)}: {verdict.key_records} records at {verdict.signature.key_name}"
-            fields = _evidence(facts, number, verdict)[:1]
-            yield finding(detail, at=(*fields, *(evidence_of(verdict.answer) if verdict.answer else ())))
+            yield finding(detail, at=(*_evidence(facts, number, verdict)[:1], *_records(verdict)))
 
 
 @rule("MSG029", Severity.NOTE, "RFC 6376 §6.1")

@@ -70,7 +70,13 @@ def test_body_hash_and_signature_are_told_apart() -> None:
     """A changed body and a changed header fail for different reasons, which dkimpy's False does not tell."""
     assert outcome(SIGNED.replace(b"seven?", b"eight?")) == (Result.FAIL, Kind.BODY_HASH)
     assert outcome(SIGNED.replace(b"Dinner", b"Lunch!")) == (Result.FAIL, Kind.SIGNATURE)
-    assert outcome(SIGNED, OTHER.record) == (Result.FAIL, Kind.SIGNATURE)
+    assert outcome(SIGNED, OTHER.record) == (Result.FAIL, Kind.WRONG_KEY)
+
+
+def test_a_damaged_header_is_told_from_another_key() -> None:
+    """The published key shows what an RSA signature holds (RFC 8017 §9.2): the wrong one finds no hash in it."""
+    assert "the published key made this signature" in only(SIGNED.replace(b"Dinner", b"Lunch!")).detail
+    assert "did not make this signature" in only(SIGNED, {S1: OTHER.record}).detail
 
 
 def test_white_space_in_transit_does_no_harm_to_relaxed() -> None:
@@ -248,7 +254,8 @@ def test_signatures_of_any_length_fail_quietly(value: str, algorithm: str) -> No
     signed = signed_by_hand(MESSAGE, tags={"a": algorithm, "s": selector}).replace(b"; b=", b"; b=" + value.encode())
     head, _, rest = signed.partition(b"\r\n")
     cut = head[: head.index(b"; b=") + 4 + len(value)]
-    assert only(cut + b"\r\n" + rest).kind is Kind.SIGNATURE
+    expected = Kind.WRONG_KEY if algorithm.startswith("rsa") else Kind.SIGNATURE
+    assert only(cut + b"\r\n" + rest).kind is expected
 
 
 # -- the message -----------------------------------------------------------------------------------------
