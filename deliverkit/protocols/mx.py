@@ -16,7 +16,8 @@ from deliverkit.names import labels, within
 MAX_HOSTS = 25
 """MX hosts whose addresses are looked up; the rest is told apart as not looked at."""
 
-_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.IGNORECASE)  # RFC 5321 §4.1.2 sub-domain
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE)
+"""RFC 5321 §4.1.2 sub-domain, and the underscore: no host name has it, yet most senders deliver to such a name."""
 
 
 class TargetKind(StrEnum):
@@ -26,7 +27,7 @@ class TargetKind(StrEnum):
     NULL = "null"  # "." (RFC 7505 §3)
     ADDRESS = "address"  # an IP address written where a name belongs
     LOCALHOST = "localhost"
-    INVALID = "invalid"  # no host name: an underscore, digits only, …
+    INVALID = "invalid"  # no host name: digits only, a blank, a hyphen at its end, …
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def target_kind(name: str) -> TargetKind:
     parts = labels(name)
     if parts[-1] == "localhost" or name in ("localhost.localdomain", "localdomain"):
         return TargetKind.LOCALHOST  # RFC 6761 §6.3
-    if parts[-1].isdigit() or not all(_HOST_LABEL.fullmatch(part) for part in parts):
+    if parts[-1].isdigit() or not all(_LABEL.fullmatch(part) for part in parts):
         return TargetKind.INVALID
     return TargetKind.HOST
 

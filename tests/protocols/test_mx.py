@@ -40,7 +40,7 @@ def observed(records: dict[str, Any], failures: dict[tuple[str, str], str] | Non
         ("mail.localhost", TargetKind.LOCALHOST),
         ("localhost.localdomain", TargetKind.LOCALHOST),
         ("0", TargetKind.INVALID),
-        ("mail_server.example.com", TargetKind.INVALID),
+        ("mail_server.example.com", TargetKind.HOST),
         ("-mx.example.com", TargetKind.INVALID),
         ("a\\032b.example.com", TargetKind.INVALID),
     ],

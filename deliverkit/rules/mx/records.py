@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.facts.mx import MxFacts
+from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.mx import TargetKind, embedded_address, target_kind
 from deliverkit.rules.registry import Findings, rule
@@ -146,18 +147,30 @@ def _authorised(mx: MxFacts) -> list[str]:
     return [term for term in terms if term[0] not in "-~?" and not re.match(r"\+?all$|exp=", term, re.IGNORECASE)]
 
 
+def _no_hosts(mx: MxFacts, *, first: bool) -> Iterator[tuple[int, str, TargetKind]]:
+    """The MX records whose target can be no host; ``first``: those that senders try before any that can be one."""
+    best = min((host.preference for host in mx.hosts), default=None)
+    for preference, name in mx.answer.records:
+        kind = target_kind(name)
+        if embedded_address(name, mx.domain) is not None:
+            kind = TargetKind.ADDRESS
+        decisive = best is None or preference < best
+        if kind not in (TargetKind.HOST, TargetKind.NULL) and decisive is first:
+            yield preference, name, kind
+
+
 @rule("MX006", Severity.ERROR, "RFC 5321 §5.1")
 def mx_points_to_an_address(facts: DomainFacts) -> Findings:
-    """An MX record points to an IP address.
+    """The first choice among the MX records is an IP address.
 
     Why: an MX names a host. Written as an address it is a name that does not exist, so this MX takes no mail at all;
     some senders try to look the "name" up, others refuse the domain.
     Fix: give the host a name with an A or AAAA record, and let the MX point to that name.
     """
     mx = _with_records(facts)
-    for preference, name in mx.answer.records:
+    for preference, name, kind in _no_hosts(mx, first=True):
         address = embedded_address(name, facts.name)
-        if address is not None:
+        if kind is TargetKind.ADDRESS and address is not None:
             host = f"mail.{facts.name}"
             yield finding(
                 f"the MX with preference {preference} points to {name}, which spells the address {address}",
@@ -172,15 +185,15 @@ def mx_points_to_an_address(facts: DomainFacts) -> Findings:
 
 @rule("MX007", Severity.ERROR, "RFC 5321 §2.3.5")
 def mx_points_to_no_host_name(facts: DomainFacts) -> Findings:
-    """An MX record points to something that can be no host name.
+    """The first choice among the MX records can be no host name.
 
     Why: host names are letters, digits and hyphens; senders check this before they connect, and give up. A target of
     digits only is most often a null MX whose blank was lost ("0." for "0 .").
     Fix: point the MX to the host's true name; a null MX is written `0 .`, with a blank.
     """
     mx = _with_records(facts)
-    for preference, name in mx.answer.records:
-        if target_kind(name) is TargetKind.INVALID and embedded_address(name, facts.name) is None:
+    for preference, name, kind in _no_hosts(mx, first=True):
+        if kind is TargetKind.INVALID:
             lost = name.removesuffix(f".{facts.name}").isdigit()
             yield finding(
                 f"the MX with preference {preference} points to {name}",
@@ -192,20 +205,55 @@ def mx_points_to_no_host_name(facts: DomainFacts) -> Findings:
 
 @rule("MX008", Severity.ERROR, "RFC 5321 §5.1, RFC 6761 §6.3")
 def mx_points_to_localhost(facts: DomainFacts) -> Findings:
-    """An MX record points to localhost.
+    """The first choice among the MX records is localhost.
 
     Why: every sender would deliver to itself; most recognise this and bounce the message.
     Fix: point the MX to the host that takes the mail, or publish a null MX if none does.
     """
     mx = _with_records(facts)
-    for preference, name in mx.answer.records:
-        if target_kind(name) is TargetKind.LOCALHOST:
+    for preference, name, kind in _no_hosts(mx, first=True):
+        if kind is TargetKind.LOCALHOST:
             alone = len(mx.answer.records) == 1
             yield finding(
                 f"the MX with preference {preference} points to {name}",
                 at=at(mx, name),
                 records=(null_mx(facts.name),) if alone else (),
             )
+
+
+@rule("MX022", Severity.WARNING, "RFC 5321 §5.1")
+def further_mx_is_no_host(facts: DomainFacts) -> Findings:
+    """A further MX record points to an address, to localhost or to nothing that can be a host.
+
+    Why: the hosts that are tried before it take the mail; when they are down, this one does not, and some senders
+    refuse a domain with such a record.
+    Fix: point the record to a host's name, or remove it.
+    """
+    mx = _with_records(facts)
+    for preference, name, kind in _no_hosts(mx, first=False):
+        what = {TargetKind.ADDRESS: "an address", TargetKind.LOCALHOST: "the sender itself"}.get(kind, "no host name")
+        yield finding(f"the MX with preference {preference} points to {name}, which is {what}", at=at(mx, name))
+
+
+@rule("MX021", Severity.WARNING, "RFC 5321 §2.3.5")
+def underscore_in_mx_host(facts: DomainFacts) -> Findings:
+    """The name of an MX host has an underscore.
+
+    Why: host names are letters, digits and hyphens. Most senders deliver all the same, some check the name and refuse
+    the domain, and no public authority issues a certificate for it.
+    Fix: give the host a name without underscore and let the MX point there.
+    """
+    mx = _with_records(facts)
+    for host in mx.hosts:
+        if "_" in host.name:
+            yield finding(f"{host.name} is no host name by the letter", at=at(mx, host.name), fix=_without_proxy(host))
+
+
+def _without_proxy(host: MxHost) -> str | None:
+    """What to do about the name that Cloudflare makes for a mail host it is told to proxy."""
+    if not host.name.startswith("_dc-mx."):
+        return None
+    return 'in Cloudflare\'s DNS, set the address record of the mail host to "DNS only" and point the MX to that host'
 
 
 @rule("MX014", Severity.NOTE, "RFC 5321 §5.1")
