@@ -10,6 +10,7 @@ import os
 import resource
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,25 +49,31 @@ def interleave(works: Mapping[str, Callable[[], Any]], rounds: int = 5, warmup: 
 def interleave_commands(
     commands: Mapping[str, Sequence[str]], rounds: int = 9, warmup: int = 1, env: Mapping[str, str] | None = None
 ) -> dict[str, Row]:
-    """Run each command in turn as a whole process; CPU is the child's user and system time."""
+    """Run each command in turn as a whole process; CPU is the child's user and system time.
+
+    Python keeps what it compiles in a folder of this run, for all commands alike: the warm-up fills it.
+    """
     rows = {name: Row(name) for name in commands}
-    for number in range(rounds + warmup):
-        for name, command in commands.items():
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            wall = time.perf_counter()
-            subprocess.run(
-                command,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-                env={**os.environ, **(env or {})},
-            )
-            spent = time.perf_counter() - wall
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            if number >= warmup:
-                rows[name].wall.append(spent)
-                rows[name].cpu.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    with tempfile.TemporaryDirectory() as compiled:
+        given = {**os.environ, "PYTHONPYCACHEPREFIX": compiled, **(env or {})}
+        given.pop("PYTHONDONTWRITEBYTECODE", None)
+        for number in range(rounds + warmup):
+            for name, command in commands.items():
+                wall, cpu = _whole_process(command, given)
+                if number >= warmup:
+                    rows[name].wall.append(wall)
+                    rows[name].cpu.append(cpu)
     return rows
+
+
+def _whole_process(command: Sequence[str], env: Mapping[str, str]) -> tuple[float, float]:
+    """Wall and CPU seconds of one run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=env)
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def ratio(rows: Mapping[str, Row], a: str, b: str, what: str = "wall") -> float:
