@@ -100,9 +100,74 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 def test_output_is_bounded(tmp_path: Path) -> None:
     """A template that writes without end is stopped."""
-    source = "{% for a in range(99999) %}{% for b in range(99999) %}xxxxxxxxxxxxxxxxxxxxx{% endfor %}{% endfor %}"
+    source = "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}"
     with pytest.raises(TemplateFault, match="million characters"):
         render_file(written(tmp_path, "mail.txt", source), {})
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{% for i in range(10**9) %}{% endfor %}", "size"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "rounds of loops"),
+        (
+            "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+            "rounds of loops",
+        ),
+        ("{% if n %}{% set n = n - 1 %}{% include 'a.txt' %}{% include 'a.txt' %}{% endif %}", "rounds of loops"),
+        ("{% include 'a.txt' %}", "RecursionError"),
+        ("{{ 'a' * 10**12 }}", "repetition"),
+        ("{{ [0] * 99999999 }}", "repetition"),
+        ("{{ 9 ** 9 ** 9 }}{{ 9 ** (9 ** 9) }}", "power"),
+        ("{{ '%99999999999d' % 1 }}", "format"),
+        ("{{ '%*d' % (99999999999, 1) }}", "format"),
+        ("{{ 'a'|center(10**10) }}", "width"),
+        ("{{ 'a'.ljust(10**10) }}", "size"),
+        ("{{ lipsum(10**6) }}", "lipsum"),
+    ],
+)
+def test_a_template_ends(tmp_path: Path, source: str, why: str) -> None:
+    """Loops in loops, macros and includes that double, huge products: refused within seconds, in bounded memory."""
+    (tmp_path / "a.txt").write_text(source)
+    with pytest.raises(TemplateFault, match=why) as fault:
+        render_file(tmp_path / "a.txt", {"n": 60})
+    assert fault.value.line == 1
+
+
+def test_bounds_leave_ordinary_templates_alone(tmp_path: Path) -> None:
+    """Loops with else and conditions, macros with callers, recursion, extends, imports and formats work as ever."""
+    (tmp_path / "base.txt").write_text("<{% block body %}{% endblock %}>")
+    (tmp_path / "m.txt").write_text(
+        "{% macro f(n) %}[{{ n }}{{ caller() if caller is defined else '' }}]{% endmacro %}"
+    )
+    (tmp_path / "a.txt").write_text(
+        "{% extends 'base.txt' %}{% set subject = 'S' %}{% block body %}"
+        "{% import 'm.txt' as m %}{{ m.f(2) }}{% call m.f(3) %}!{% endcall %}"
+        "{% for i in [] %}{% else %}none{% endfor %}{% for i in range(5) if i is odd %}{{ i }}{% endfor %}"
+        "{% for t in tree recursive %}{{ t.n }}{{ loop(t.c) }}{% endfor %}{{ '%05.1f' % 2.25 }} {{ 2 ** 10 * 3 % 7 }}"
+        "{{ 'ab'|center(6) }}{% endblock %}"
+    )
+    tree = [{"n": 1, "c": [{"n": 2, "c": []}]}]
+    rendered = render_file(tmp_path / "a.txt", {"tree": tree})
+    assert (rendered.text, rendered.subject) == ("<[2][3!]none1312002.2 6  ab  >", "S")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__ }}",
+        "{{ ''['__class__'] }}",
+        "{{ ''|attr('__class__') }}",
+        "{{ '{0.__class__}'.format(1) }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ user.append(1) }}",
+    ],
+)
+def test_no_way_out_of_the_sandbox(source: str) -> None:
+    """Attributes with underscores by every road, and changes to the data, are refused."""
+    with pytest.raises(TemplateFault, match="SecurityError"):
+        render_text("--text", source, {"user": [1]})
 
 
 def test_a_binary_template_is_refused(tmp_path: Path) -> None:
@@ -137,6 +202,9 @@ def test_data_comes_from_json_toml_and_settings(tmp_path: Path) -> None:
         ("d.json", "[1]", "expected a table"),
         ("d.toml", "a = \n", "line 1"),
         ("d.json", "[" * 100000, "nested"),
+        ("d.json", '{"a": ' + "1" * 5000 + "}", "4300 digits"),
+        ("d.toml", "a = " + "1" * 5000, "4300 digits"),
+        ("d.json", '{"a": "' + "1" * (16 * 2**20) + '"}', "larger than 16 MB"),
     ],
 )
 def test_bad_data_says_where(tmp_path: Path, name: str, text: str, why: str) -> None:
@@ -150,3 +218,10 @@ def test_a_bad_setting_is_refused(setting: str) -> None:
     """--set wants name=value, and no path through a plain value."""
     with pytest.raises(BadData, match="--set"):
         with_settings({"user": {"name": "x"}}, [setting])
+
+
+def test_a_byte_order_mark_is_no_data(tmp_path: Path) -> None:
+    """Windows editors write one before JSON, TOML and templates."""
+    for name, text in (("d.json", '\ufeff{"a": "1"}'), ("d.toml", '\ufeffa = "1"')):
+        assert load_data(written(tmp_path, name, text)) == {"a": "1"}
+    assert render_file(written(tmp_path, "t.txt", "\ufeff{{ a }}"), {"a": "1"}).text == "1"

@@ -3,7 +3,7 @@
 A template whose name ends in .html, .htm or .xml (a final .j2, .jinja or .jinja2 aside) is escaped.
 ``{% set subject = … %}`` at its top level sets the subject. An undefined variable is an error, not an empty string in
 somebody's inbox: it names the file, the line and the variable. Includes and extends stay inside the template's own
-folder.
+folder, and a template ends: its rounds of loops and macros are counted, and what it computes and writes is bounded.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2 import nodes
+from jinja2.filters import do_center
+from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import generate_lorem_ipsum
 
 _SUFFIXES = (".j2", ".jinja", ".jinja2")
 _HTML = (".html", ".htm", ".xhtml", ".xml")
 _LARGEST = 16 * 1024 * 1024  # octets of a template, and characters of what it renders to
+_MOST_ROUNDS = 250_000  # of loops, macros and includes together: a second or two
+_MOST_LOREM = 1000  # paragraphs of lipsum()
+_LONGEST_NUMBER = 4096  # bits
+_WIDE = re.compile(r"\d{6}|\*")  # a width in a format: "%9999999999d" would fill the memory
 
 
 class TemplateFault(ValueError):
@@ -69,7 +77,7 @@ def render_text(name: str, source: str, data: Mapping[str, Any], *, html: bool =
 
 
 def _environment(folder: Path | None, *, html: bool | None = None) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    return _Bounded(
         loader=_Folder(folder) if folder is not None else None,
         undefined=jinja2.StrictUndefined,
         autoescape=(lambda name: is_html(name or "")) if html is None else html,
@@ -77,6 +85,80 @@ def _environment(folder: Path | None, *, html: bool | None = None) -> ImmutableS
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+class _TooMuch(Exception):
+    """A template computes more than any message needs."""
+
+
+class _Bounded(ImmutableSandboxedEnvironment):
+    """The sandbox guards attributes only; this one also bounds what a template computes, in time and in memory.
+
+    A look at `one_round` is put at the head of every loop, macro and template, so that whatever repeats is counted.
+    """
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._rounds = 0
+        self.globals["lipsum"] = _lorem
+        self.filters["center"] = _centered
+
+    @property
+    def one_round(self) -> None:
+        """Counts one more round of anything; a property, because a template looks at it faster than it calls."""
+        self._rounds += 1
+        if self._rounds > _MOST_ROUNDS:
+            raise _TooMuch(f"more than {_MOST_ROUNDS:,} rounds of loops and macros")
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        template = super()._parse(source, name, filename)
+        repeated: tuple[type[Any], ...] = (nodes.For, nodes.Macro, nodes.CallBlock)
+        node: Any
+        for node in (template, *template.find_all(repeated)):
+            first = nodes.ExprStmt(nodes.EnvironmentAttribute("one_round")).set_lineno(node.lineno)
+            leading = sum(isinstance(one, nodes.Extends) for one in node.body[:1])
+            node.body.insert(leading, first)
+        return template
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Products, powers and formats of a sensible size."""
+        if operator == "*" and max(_length(left, right), _length(right, left)) > _LARGEST:
+            raise _TooMuch(f"a repetition of more than {_LARGEST // 2**20} million items")
+        whole = isinstance(left, int) and isinstance(right, int)
+        if operator == "**" and whole and left.bit_length() * right > _LONGEST_NUMBER:
+            raise _TooMuch(f"a power of more than {_LONGEST_NUMBER} bits")
+        if operator == "%" and isinstance(left, str) and _WIDE.search(left):
+            raise _TooMuch("a format of more than 99999 characters")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Methods such as ``"x".ljust(width)`` with widths of a sensible size."""
+        if any(isinstance(one, int) and one > _LARGEST for one in args) and not isinstance(obj, Macro):
+            raise _TooMuch(f"a size of more than {_LARGEST // 2**20} million")
+        return super().call(context, obj, *args, **kwargs)
+
+
+def _centered(value: str, width: int = 80) -> str:
+    """Jinja2's filter, in sensible widths."""
+    if width > _LARGEST:
+        raise _TooMuch(f"a width of more than {_LARGEST // 2**20} million characters")
+    return do_center(value, width)
+
+
+def _lorem(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:  # noqa: A002 - Jinja2's names
+    """Jinja2's filler text, in sensible amounts."""
+    if not (0 <= n <= _MOST_LOREM and 0 <= min <= max <= _MOST_LOREM):
+        raise _TooMuch(f"more than {_MOST_LOREM} paragraphs or words of lipsum()")
+    return generate_lorem_ipsum(n, html, min, max)
+
+
+def _length(repeated: Any, times: Any) -> int:
+    """How many items ``repeated * times`` has."""
+    if isinstance(times, int) and isinstance(repeated, (str, bytes, list, tuple)):
+        return len(repeated) * times
+    return 0
 
 
 class _Folder(jinja2.BaseLoader):
@@ -92,7 +174,7 @@ class _Folder(jinja2.BaseLoader):
         try:
             if path.stat().st_size > _LARGEST:
                 raise TemplateFault(f"larger than {_LARGEST // 2**20} MB", file=template)
-            return path.read_text("utf-8"), template, None
+            return path.read_text("utf-8-sig"), template, None
         except UnicodeDecodeError as bad:
             raise TemplateFault(f"not UTF-8 text (octet {bad.start})", file=template) from None
         except OSError:
@@ -128,6 +210,8 @@ def _rendered(name: str, data: Mapping[str, Any], load: Any, *, label: str) -> R
         problem = (
             f"{bad}{_suggestion(variable, data)}"
             if isinstance(bad, jinja2.UndefinedError)
+            else str(bad)
+            if isinstance(bad, _TooMuch)
             else f"{type(bad).__name__}: {bad}"
         )
         raise TemplateFault(problem, file=_label(file, name, label), line=line, variable=variable) from None
@@ -187,8 +271,14 @@ def _names(data: Any, depth: int = 0) -> Iterable[str]:
 def load_data(path: Path) -> dict[str, Any]:
     """Data for templates from a JSON or TOML file; its top level must be a table."""
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            octets = file.read(_LARGEST + 1)
+        if len(octets) > _LARGEST:
+            raise BadData(f"{path}: larger than {_LARGEST // 2**20} MB")
+        text = octets.decode("utf-8-sig")
         data = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except BadData:
+        raise
     except OSError as bad:
         raise BadData(f"{path}: {bad.strerror or bad}") from None
     except UnicodeDecodeError as bad:
@@ -199,6 +289,8 @@ def load_data(path: Path) -> dict[str, Any]:
         raise BadData(f"{path}: {bad}") from None
     except RecursionError:
         raise BadData(f"{path}: nested too deeply") from None
+    except ValueError as bad:  # a number of thousands of digits
+        raise BadData(f"{path}: {bad}") from None
     if not isinstance(data, dict):
         raise BadData(f"{path}: expected a table of names and values, found {type(data).__name__}")
     return data
