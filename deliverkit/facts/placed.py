@@ -7,8 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
+from deliverkit.facts.base import Facts, missing
 from deliverkit.flow import Answer, Flow, Status, ask, together
+
+
+class PlacedRecord(Protocol):
+    """A parsed record: ``selected`` if receivers take it for one of their kind, ``valid`` if they can use it."""
+
+    @property
+    def selected(self) -> bool: ...
+
+    @property
+    def valid(self) -> bool: ...
+
+
+R = TypeVar("R", bound=PlacedRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +73,56 @@ def look_elsewhere(
         for index, text in enumerate(answer.texts)
         if meant(text)
     )
+
+
+@dataclass(frozen=True, repr=False)
+class PlacedFacts(Facts, Generic[R]):
+    """What stands at the one name where a protocol's record belongs.
+
+    ``records`` maps the place in the answer to each text meant as such a record. ``record`` is the one that is used:
+    None when there is not exactly one, or it is invalid. ``misplaced`` is looked for only when there is none.
+    """
+
+    domain: str
+    answer: Answer
+    records: tuple[tuple[int, R], ...]
+    record: R | None
+    misplaced: tuple[Misplaced, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return self.domain
+
+    def to_json(self) -> dict[str, object]:
+        """The record first, then what else was seen."""
+        names = ("record", "records", "misplaced", "answer")
+        shown = {name: self.raw(name) for name in names}
+        if isinstance(shown["records"], tuple):
+            shown["records"] = [record for _, record in shown["records"]]
+        return shown
+
+
+P = TypeVar("P", bound="PlacedFacts[Any]")
+
+
+def observe_placed(
+    kind: Callable[..., P],
+    domain: str,
+    prefix: str,
+    parse: Callable[[str], PlacedRecord],
+    meant: Callable[[str], bool],
+    nearly: Callable[[str], bool],
+    *,
+    also: tuple[str, ...] = (),
+) -> Flow[P]:
+    """Observe the record at ``prefix.domain``: those that are ``meant``, and those that are ``nearly`` so."""
+    answer = yield from ask(f"{prefix}.{domain}", "TXT")
+    if not answer.known:
+        unknown = missing(answer.why())
+        return kind(domain, answer, unknown, unknown, unknown)
+    texts = answer.texts if answer.status is Status.OK else ()
+    records = tuple((i, parse(text)) for i, text in enumerate(texts) if meant(text) or nearly(text))
+    selected = [record for _, record in records if record.selected]
+    record = selected[0] if len(selected) == 1 and selected[0].valid else None
+    misplaced = () if records else (yield from look_elsewhere(domain, prefix, meant, also=also))
+    return kind(domain, answer, records, record, misplaced)
