@@ -89,16 +89,20 @@ def _moment(text: str) -> datetime:
 async def _verify_all(
     messages: list[StoredMessage], known: dict[str, Any], where: WorldChoice, now: datetime | None, output: Output
 ) -> tuple[list[Report], bool]:
-    """Verify one message after another. After Ctrl-C: what was verified so far."""
+    """Verify one message after another. After Ctrl-C: what was verified so far, and which one was under way."""
+    from deliverkit.engine.verify import unverified
+
     progress = Progress(output)
     reports: list[Report] = []
     deadline = None if output.timeout is None else asyncio.get_running_loop().time() + output.timeout
+    world = where.open(now=now)
     try:
-        async with where.open(now=now) as world:
+        async with world:
             for message in messages:
                 reports.append(await _verify_one(message, known, world, deadline, progress))
     except asyncio.CancelledError:
-        return reports, True
+        under_way = messages[len(reports) :][:1]
+        return [*reports, *(unverified(one.name, "interrupted", world) for one in under_way)], True
     finally:
         progress.done()
     return reports, False

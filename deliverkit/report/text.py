@@ -29,7 +29,7 @@ def render_text(reports: Sequence[Report], *, width: int = 100, color: bool = Fa
         if not quiet:
             lines += _body(report, width, color)
         blocks.append("\n".join(lines))
-    return ("\n" if quiet else "\n\n").join(blocks) + "\n"
+    return ("\n" if quiet else "\n\n").join(blocks) + ("\n" if blocks else "")
 
 
 def _headline(report: Report, color: bool) -> str:
