@@ -45,9 +45,19 @@ class Rule:
     @functools.cached_property
     def facts_type(self) -> type:
         """The class of facts this rule judges, read from the annotation of its parameter."""
-        hints = typing.get_type_hints(self.judge)
-        found: type = next(kind for name, kind in hints.items() if name != "return")
-        return found
+        annotation = next(kind for name, kind in self.judge.__annotations__.items() if name != "return")
+        return annotation if isinstance(annotation, type) else _resolved(self.judge.__module__, annotation, self.judge)
+
+
+_TYPES: dict[tuple[str, str], type] = {}
+
+
+def _resolved(module: str, annotation: str, judge: Callable[[Any], Findings]) -> type:
+    """What an annotation means in its module: the rules of one module mostly judge the same facts."""
+    if (module, annotation) not in _TYPES:
+        hints = typing.get_type_hints(judge)
+        _TYPES[module, annotation] = next(kind for name, kind in hints.items() if name != "return")
+    return _TYPES[module, annotation]
 
 
 _RULES: dict[str, Rule] = {}
@@ -75,10 +85,11 @@ def _sections(text: str, id_: str) -> tuple[str, str, str]:
     match = re.fullmatch(r"(.+?)\n\s*\n\s*Why: (.+?)\n\s*Fix: (.+)", text.strip(), re.DOTALL)
     if not match:
         raise ValueError(f"rule {id_}: the docstring needs a title, then 'Why: …', then 'Fix: …'")
-    title, why, fix = (re.sub(r"\s+", " ", part).strip() for part in match.groups())
+    title, why, fix = (" ".join(part.split()) for part in match.groups())
     return title, why, fix
 
 
+@functools.cache
 def families() -> tuple[str, ...]:
     """The names of the rule families, read from the files that hold them; nothing is imported."""
     import deliverkit.rules as package
