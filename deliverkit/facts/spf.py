@@ -238,6 +238,9 @@ _QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _LOOKS_LIKE_SPF = re.compile(r"v\s*[=:]\s*(spf|sfp|psf)(?!2\.0/)|spf\s*1?\s+.*([-~?+]all|include:)", re.IGNORECASE)
 
 
+_SHOWN = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\u00a0": "a no-break space"}
+
+
 def _near_misses(answer: Answer) -> Iterator[NearMiss]:
     """TXT records that were meant as SPF: the version is not exactly ``v=spf1`` and a space."""
     for index, text in enumerate(answer.texts):
@@ -254,7 +257,7 @@ def _near_misses(answer: Answer) -> Iterator[NearMiss]:
         elif text[6:7] == ";" and text[:6].lower() == "v=spf1":
             why = "a semicolon follows v=spf1, where a space belongs"
         elif text[:6].lower() == "v=spf1":
-            why = f"{text[6:7]!r} follows v=spf1, where a space belongs"
+            why = f"{_SHOWN.get(text[6:7], repr(text[6:7]))} follows v=spf1, where a space belongs"
         else:
             why = f"it begins with {core.split(' ')[0][:20]!r} instead of v=spf1"
         yield NearMiss(index, text, why)

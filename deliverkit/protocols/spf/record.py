@@ -119,14 +119,25 @@ def select(texts: Iterable[str]) -> tuple[int, ...]:
     return tuple(index for index, text in enumerate(texts) if is_spf(text))
 
 
+_HALF = re.compile(r"[-+~?]?(?:include|exists|ip4|ip6|a|mx|ptr):", re.IGNORECASE)
+_OTHER_HALF = re.compile(
+    r"(?![-+~?]?(?:include|exists|ip4|ip6|a|mx|ptr)[:/])[0-9A-Za-z_%][^=]*[.:][^=]*", re.IGNORECASE
+)
+
+
 @functools.lru_cache(maxsize=4096)
 def parse_record(text: str) -> Record:
     """Parse one record that `is_spf` selected. Records are shared between evaluations: parsed once, kept."""
     reader = _Reader(text)
     if not is_spf(text):
         reader.fault("no-version", "the record does not begin with v=spf1 and a space", 0, min(len(text), 6))
-    for match in re.finditer(r"[^ ]+", text[6:]):
-        reader.term(match[0], match.start() + 6)
+    words = list(re.finditer(r"[^ ]+", text[6:]))
+    for place, match in enumerate(words):
+        after = words[place + 1][0] if place + 1 < len(words) else ""
+        if _HALF.fullmatch(match[0]) and _OTHER_HALF.fullmatch(after):
+            reader.cut_in_two(match[0], after, match.start() + 6, words[place + 1].end() + 6)
+        elif not (place and reader.cut_ends_at(match.end() + 6)):
+            reader.term(match[0], match.start() + 6)
     return reader.record()
 
 
@@ -138,6 +149,7 @@ class _Reader:
         self.terms: list[Term] = []
         self.faults: list[Fault] = []
         self.modifiers: set[str] = set()
+        self.cut_end = -1
 
     def fault(self, kind: str, detail: str, start: int, end: int, *, fatal: bool = True) -> None:
         detail = detail if len(detail) <= LONGEST_DETAIL else f"{detail[: LONGEST_DETAIL - 1]}…"
@@ -153,6 +165,15 @@ class _Reader:
             next((m for m in modifiers if m.name == "redirect"), None),
             next((m for m in modifiers if m.name == "exp"), None),
         )
+
+    def cut_in_two(self, head: str, tail: str, start: int, end: int) -> None:
+        """``include: example.com``: a space after the colon, which makes two broken terms of one."""
+        self.fault("stray-space", f"no space belongs into a term: write {head}{tail}", start, end)
+        self.cut_end = end
+
+    def cut_ends_at(self, end: int) -> bool:
+        """True for the second half of a term that was cut in two."""
+        return self.cut_end == end
 
     def term(self, text: str, start: int) -> None:
         """Read one term: a modifier has its "=" before any ":" or "/" (§4.6.1), everything else is a directive."""
@@ -172,6 +193,8 @@ class _Reader:
         shown = bad[0].encode("ascii", "backslashreplace").decode("ascii")
         if re.search("[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\uff02]", bad[0]):
             kind, detail = "typographic-quote", f"a typographic quotation mark ({shown})"
+        elif re.search("[\u2010-\u2015\u2212]", bad[0]):
+            kind, detail = "non-ascii", f"a typographic dash ({shown}) in place of a hyphen"
         elif bad[0].isascii():
             names = {"\t": "a tab", "\r": "a carriage return", "\n": "a line feed"}
             kind = "control-character"
@@ -342,17 +365,29 @@ class _Reader:
                 "bare-address", f"{text} is an address without its mechanism: write ip4:{text.lstrip('+-~?')}", *span
             )
         else:
-            hint = _MEANT.get(bare)
-            said = f"{name!r} is no mechanism" if name else f"{text!r} names no mechanism"
-            self.fault("unknown-mechanism", f"{said}{f': {hint} is meant' if hint else ''}", *span)
+            self.fault("unknown-mechanism", _why_no_mechanism(text, name, bare), *span)
 
 
+_BARE_NAME = re.compile(r"(?!(?:include|ip4|ip6|ip)\.)(?:[a-z0-9_][a-z0-9_-]*\.)+[a-z]{2,}", re.IGNORECASE)
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}(/\d+)?")
 _MEANT = {
-    "ip": "ip4", "ipv4": "ip4", "ipv6": "ip6", "ip-4": "ip4", "ip-6": "ip6", "inlcude": "include",
-    "includes": "include", "inclde": "include", "incude": "include", "mxs": "mx", "exist": "exists",
+    "ip": "ip4", "ipv": "ip4", "ipv4": "ip4", "ipv6": "ip6", "ip-4": "ip4", "ip-6": "ip6", "inlcude": "include",
+    "includes": "include", "includ": "include", "nclude": "include", "inclde": "include", "incude": "include",
+    "prt": "ptr", "mxs": "mx", "exist": "exists",
     "al": "all", "a11": "all", "alll": "all", "host": "a", "ipv4ip": "ip4", "redirct": "redirect=",
 }  # fmt: skip
+
+
+def _why_no_mechanism(text: str, name: str, bare: str) -> str:
+    if bare == "aaaa":
+        return "'aaaa' is no mechanism: a covers IPv6 addresses too"
+    if bare in _MEANT:
+        return f"{name!r} is no mechanism: {_MEANT[bare]} is meant"
+    if bare.startswith("all") and len(bare) > 3:
+        return f"{text!r}: something else runs into all; another text was pasted behind it"
+    if _BARE_NAME.fullmatch(text):
+        return f"{text} is a name without its mechanism: write include:{text}, or a:{text} if it is one server"
+    return f"{name!r} is no mechanism" if name else f"{text!r} names no mechanism"
 
 
 def _why_no_address(kind: str, text: str) -> str:

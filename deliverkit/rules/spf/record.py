@@ -12,7 +12,7 @@ from deliverkit.flow import Status
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import here, joined, one_record, short, txt
-from deliverkit.rules.spf.repair import merged, network_term, repaired, replaced
+from deliverkit.rules.spf.repair import foreign, merged, network_term, repaired, replaced
 
 NOTHING = "v=spf1 -all"
 ANSWER_OCTETS = 512  # RFC 7208 §3.4
@@ -140,9 +140,15 @@ def spf_syntax_error(facts: DomainFacts) -> Findings:
     yield finding(
         told + more,
         at=tuple(e for fault in faults[:LISTED] for e in here(facts.spf, fault.span)),
-        fix="replace it by this record" if mended else None,
+        fix=f"replace it by this record{_apart(record.text)}" if mended else None,
         records=txt(facts.spf.domain, mended),
     )
+
+
+def _apart(text: str) -> str:
+    """What to do with the texts of other records that were pasted into this one."""
+    others = foreign(text)
+    return f", and publish {' and '.join(map(short, others))} as TXT of its own" if others else ""
 
 
 def _term_around(text: str, span: tuple[int, int]) -> tuple[int, int]:

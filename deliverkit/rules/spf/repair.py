@@ -15,11 +15,18 @@ from deliverkit.protocols.spf.record import Directive, Modifier, Record, is_spf,
 
 _WRAPPING = "\"'`;,<>()\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u200b\u200e\ufeff\uff02"
 _QUOTES = '["\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\uff02]'
+_DASHES = "[\u2010-\u2015\u2212\ufe63\uff0d]"
 _LONGEST_MENDED = 300
 _ALIASES = {
-    "ip": "ip4", "ipv4": "ip4", "ip-4": "ip4", "ipv6": "ip6", "ip-6": "ip6", "includes": "include",
-    "inlcude": "include", "inclde": "include", "incude": "include", "mxs": "mx", "exist": "exists", "host": "a",
+    "ip": "ip4", "ipv": "ip4", "ipv4": "ip4", "ip-4": "ip4", "ipv6": "ip6", "ip-6": "ip6", "includes": "include",
+    "inlcude": "include", "inclde": "include", "incude": "include", "includ": "include", "nclude": "include",
+    "mxs": "mx", "exist": "exists", "host": "a", "aaaa": "a", "prt": "ptr", "al": "all", "alll": "all",
 }  # fmt: skip
+_MECHANISM = r"(?:include:|exists:|ip[46]:|(?:a|mx|ptr)(?:[:/ ]|$)|[-~?+]?all(?: |$)|redirect=)"
+_FOREIGN = re.compile(r"(?:[-~?+]?all)?_?((?:[a-z0-9_-]+-verification|ms|em|zoho|protonmail|_globalsign\S*)=.+)", re.I)
+"""The text of another TXT record, such as a proof of ownership, that was pasted behind this one."""
+_ALL = re.compile("[-~?+]?all", re.IGNORECASE)
+_TAKES_NAME = "include|ip4|ip6|exists|a|mx|ptr"
 
 
 def repaired(text: str, joins: Iterable[int] = ()) -> str | None:
@@ -27,21 +34,52 @@ def repaired(text: str, joins: Iterable[int] = ()) -> str | None:
     for place in sorted(joins, reverse=True):
         text = f"{text[:place]} {text[place:]}"
     core = re.sub(r"[\s\u00a0;,]+", " ", text.strip(_WRAPPING + " \t\r\n")).strip()
+    core = re.sub(_DASHES, "-", core)
     core = re.sub(
         r"^v\s*[=:]\s*(?:spf|sfp|psf)\s*[1lI]?0?(?![A-Za-z0-9]*[.:])\s*", "v=spf1 ", core, flags=re.IGNORECASE
     )
     core = re.sub(r"^spf1?\s+", "v=spf1 ", core, flags=re.IGNORECASE)
-    core = re.sub(r"\b(include|ip4|ip6|exists|a|mx|ptr): +(?=[^ ]*[.:])", r"\1:", core, flags=re.IGNORECASE)
+    core = re.sub(rf"^v=spf1(?={_MECHANISM})", "v=spf1 ", core, flags=re.IGNORECASE)
+    core = re.sub(rf"\b({_TAKES_NAME}): +(?!{_MECHANISM})(?=[^ ]*[.:])", r"\1:", core, flags=re.IGNORECASE)
+    core = re.sub(r"([-~?+]all)(?=v=spf1 )", r"\1 ", core, flags=re.IGNORECASE)
     if not is_spf(core):
         return None
-    terms = [mended(term) for term in core.split(" ")[1:] if term]
-    whole = " ".join(["v=spf1", *(term for term in terms if term)])
-    return whole if None not in terms and _sound(whole) else None
+    words = [word for word in core.split(" ")[1:] if word]
+    terms = [mended(word) for word in words if word.lower() != "v=spf1"]
+    if None in terms:
+        return None
+    kept = [part for term in terms if term for part in term.split(" ")]
+    glued = re.fullmatch(r"(include:.+\.[a-z]{2,})([-~?+]all)", kept[-1], re.IGNORECASE) if kept else None
+    if glued:  # a lawful name, but here nobody means it
+        kept[-1:] = glued.groups()
+    if "v=spf1" in map(str.lower, words):  # two records pasted into one
+        kept = _one_end(kept)
+    whole = " ".join(["v=spf1", *dict.fromkeys(kept)])
+    return whole if _sound(whole) else None
+
+
+def _one_end(terms: list[str]) -> list[str]:
+    """The terms each once, and the mildest ``all`` behind them."""
+    ends = [term for term in terms if _ALL.fullmatch(term)]
+    return [*dict.fromkeys(term for term in terms if term not in ends), *sorted(ends, key=_severity)[:1]]
+
+
+def _severity(end: str) -> int:
+    return "+?~-".index(end[0] if end[0] in "+?~-" else "+")
+
+
+def foreign(text: str) -> tuple[str, ...]:
+    """The texts of other TXT records that were pasted into this one."""
+    words = re.split(r"[\s;]+", text)
+    return tuple(found[1] for word in words if (found := _FOREIGN.fullmatch(word.strip(_WRAPPING))))
 
 
 def mended(term: str) -> str | None:
     """One term as it was meant; an empty text if nothing of it is left."""
     term = term.strip(_WRAPPING)
+    pasted = _FOREIGN.fullmatch(term)
+    if pasted:
+        return term[: pasted.start(1)].rstrip("_")
     if not term or _sound(f"v=spf1 {term}"):
         return term
     if len(term) > _LONGEST_MENDED:
@@ -54,7 +92,7 @@ def mended(term: str) -> str | None:
     name, sign, value = re.fullmatch(r"([^:=/]*)([:=/]?)(.*)", term[len(qualifier) :], re.DOTALL).groups()  # type: ignore[union-attr]
     name = _ALIASES.get(name.lower(), name.lower())
     network = _network(value) if name in ("ip4", "ip6", "a", "mx", "include") else None
-    network = network or _network(term[len(qualifier) :])
+    network = network or _network(re.sub(r"^(?:ip[46]?[:.]*)+", "", term[len(qualifier) :], flags=re.IGNORECASE))
     if name in ("redirect", "exp"):
         tried = f"{name}={value}"
     elif network:
