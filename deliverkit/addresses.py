@@ -18,6 +18,8 @@ _TRANSLATED = (
     ipaddress.IPv6Network("::/96"),  # IPv4-compatible, RFC 4291 §2.5.5.1
 )
 _NOWHERE = (  # not global, though `ipaddress` of some Python versions says so
+    ipaddress.IPv4Network("192.0.0.0/24"),  # IETF protocol assignments, RFC 6890
+    ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relays, RFC 7526
     ipaddress.IPv6Network("fec0::/10"),  # site-local, RFC 3879
     ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 for local use, RFC 8215
     ipaddress.IPv6Network("5f00::/16"),  # segment routing, RFC 9602

@@ -71,6 +71,8 @@ def _from_environment(option: str, name: str) -> str:
     if not value:
         state = "is empty" if value == "" else "is not set"
         usage_error(f"{option} {name}: the environment variable {state}; it must hold the secret, not its name here")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):  # octets that are no UTF-8
+        usage_error(f"{option} {name}: the environment variable is not UTF-8 text")
     return value
 
 

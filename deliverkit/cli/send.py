@@ -188,13 +188,16 @@ def _sending(
 
 
 def _recipients(given: dict[str, Any], header_recipients: tuple[str, ...]) -> tuple[str, ...]:
-    from deliverkit.smtp.compose import parse_addresses
+    from deliverkit.smtp.compose import parse_address, parse_addresses
 
     if given["eml"] is not None and given["to"]:
         named = (address.spec for text in given["to"] for address in parse_addresses("--to", text))
         return tuple(dict.fromkeys(named))
     if not header_recipients:
         usage_error("who gets it? Give --to ADDRESS")
+    if given["eml"] is not None:
+        where = f"{given['eml']}, To and Cc"
+        return tuple(dict.fromkeys(parse_address(where, address).spec for address in header_recipients))
     return header_recipients
 
 
@@ -246,6 +249,7 @@ def _wants_login(given: dict[str, Any]) -> bool:
 
 def _auth(given: dict[str, Any], chosen: Preset | None, mail_from: str, tls: str | None) -> Auth | None:
     from deliverkit.engine.preset import lacking_secret, lacking_username, takes_only_tokens
+    from deliverkit.smtp.compose.values import single_line
     from deliverkit.smtp.submission import Auth
 
     needed = chosen is not None and chosen.needs_login and not given["dry_run"]
@@ -255,7 +259,7 @@ def _auth(given: dict[str, Any], chosen: Preset | None, mail_from: str, tls: str
         return None
     if given["via"] is None and chosen is None:
         usage_error("a login belongs to a server: give --via HOST or --provider ID (an MX takes no logins)")
-    username = given["user"] or (chosen.username if chosen else mail_from)
+    username = single_line("--user", given["user"] or "") or (chosen.username if chosen else mail_from)
     if not username:
         usage_error(lacking_username(chosen) if chosen else "log in as whom? Give --user NAME")
     _refuse_in_clear(given, tls)

@@ -6,6 +6,7 @@ A route is a list of endpoints to try in order. What this file will not do: conn
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,7 +94,9 @@ def mx_route(domain: str, port: int, tls: TlsMode, recipients: tuple[str, ...]) 
     """The route to a domain's MX hosts in order of preference; the domain itself where it has none (RFC 5321 §5.1)."""
     route = Route(domain, True, recipients)
     if domain.startswith("["):  # an address literal (RFC 5321 §4.1.3)
-        address = domain.strip("[]").removeprefix("IPv6:")
+        address = re.sub(r"^\[(IPv6:)?|\]$", "", domain, flags=re.IGNORECASE)
+        if not _is_address(address):
+            return replace(route, dead_end=f"{domain} is no address literal")
         return replace(route, endpoints=(Endpoint(address, address, port, tls, from_dns=False),))
     answer = yield from ask(domain, "MX")
     if not answer.known:

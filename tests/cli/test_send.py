@@ -176,6 +176,8 @@ def test_the_password_may_come_from_the_environment_or_a_prompt(certificate: Cer
         ((*BASE, "--password-env", "HOME"), "an MX takes no logins"),
         ((*BASE, "--via", "localhost", "--password-env", "DK_NOT_SET"), "is not set"),
         ((*BASE, "--via", "localhost", "--password-file", "/nonexistent"), "No such file"),
+        ((*BASE, "--via", "localhost", "--password-file", "/dev/null"), "its first line is empty"),
+        ((*BASE, "--via", "localhost", "--password-env", "HOME", "--user", "ann\x01auth="), "--user holds"),
         ((*BASE, "--via", "localhost", "--user", "ann"), "--password-env"),
         ((*BASE, "--via", "localhost", "--tls", "none", "--password-env", "HOME"), "in the clear"),
         ((*BASE, "--via", "localhost", "--password-env", "HOME", "--ask-password"), "exclude each other"),
@@ -206,6 +208,26 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(arguments: tupl
     assert result.exit_code == 2, result.output
     assert told in result.output.replace("\n", " ")
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("octets", "told"), [("", "is empty"), ("p\udcff\udcfe", "is not UTF-8 text")])
+def test_a_variable_without_a_usable_secret_is_refused(octets: str, told: str) -> None:
+    """An empty variable and one of another encoding: said by name, and nothing is connected to."""
+    result = called(*BASE, "--via", "localhost:1", "--password-env", "DK_PW", env={"DK_PW": octets})
+    assert result.exit_code == 2
+    assert f"--password-env DK_PW: the environment variable {told}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "to", ["bob@[localhost]", "bob@x..y", "bob@example.net\x1b[31m", "<bob@\0x>", "bob@b\xfccher.example"]
+)
+def test_recipients_of_an_eml_are_addresses_or_refused(tmp_path: Path, to: str) -> None:
+    """What stands in its To goes into RCPT and to DNS, so it is read as strictly as --to; the file is named."""
+    (tmp_path / "m.eml").write_bytes(f"From: ann@example.com\r\nTo: {to}\r\n\r\nx".encode("latin-1"))
+    result = called("send", "--eml", str(tmp_path / "m.eml"), "--offline", "--dry-run")
+    assert result.exit_code == 2, result.output
+    assert "m.eml, To and Cc" in result.output
+    assert "\x1b" not in result.output
 
 
 def test_ctrl_c_writes_the_report_and_exits_with_130(tmp_path: Path) -> None:

@@ -161,6 +161,17 @@ def test_a_lookup_that_failed_is_no_dead_end(table: dict[tuple[str, str], Any]) 
     assert isinstance(route.dead_end, Missing)
 
 
+@pytest.mark.parametrize(
+    ("domain", "address"),
+    [("[127.0.0.1]", "127.0.0.1"), ("[IPv6:::1]", "::1"), ("[ipv6:::1]", "::1"), ("[localhost]", None), ("[", None)],
+)
+def test_an_address_literal_is_an_address_or_nowhere(domain: str, address: str | None) -> None:
+    """A word in brackets is never looked up, least of all by the system's resolver."""
+    route = routed(mx_route(domain, 25, "opportunistic", (f"a@{domain}",)), {})
+    assert [endpoint.address for endpoint in route.endpoints] == ([address] if address else [])
+    assert (route.dead_end is None) is (address is not None)
+
+
 def test_localhost_and_addresses_are_not_asked_for() -> None:
     """What the user types may be connected to, and localhost never goes to DNS (RFC 6761)."""
     for host, addresses in (("localhost", ["127.0.0.1", "::1"]), ("192.0.2.7", ["192.0.2.7"])):
