@@ -93,6 +93,8 @@ def lacking_secret(chosen: Preset) -> str:
     how = "--password-env NAME, --password-file FILE or --ask-password"
     if takes_only_tokens(chosen.provider):
         how = "--oauth-token-env NAME"
+    elif "oauth2" in chosen.provider.entry["credential"]:
+        how += "; for an OAuth2 token --oauth-token-env NAME"
     return f"{chosen.provider.name} wants a login ({kinds}): give {how}. {told}".strip()
 
 

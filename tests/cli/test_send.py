@@ -169,6 +169,7 @@ def test_the_password_may_come_from_the_environment_or_a_prompt(certificate: Cer
         ((*BASE, "--via", "exa mple"), "not a domain name"),
         ((*BASE, "--provider", "gmial"), "did you mean 'gmail'"),
         ((*BASE, "--provider", "qq"), "authorization code"),
+        ((*BASE, "--provider", "microsoft365"), "--oauth-token-env"),
         ((*BASE, "--provider", "ses", "--region", "mars", "--password-env", "HOME"), "--region mars"),
         ((*BASE, "--provider", "ses", "--region", "eu-west-1", "--password-env", "HOME"), "--user"),
         ((*BASE, "--provider", "outlook", "--password-env", "HOME"), "--oauth-token-env"),
