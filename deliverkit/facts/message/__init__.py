@@ -25,7 +25,7 @@ from deliverkit.facts.message.addresses import (
 )
 from deliverkit.facts.message.authentication import AuthenticationFacts, SpfResult
 from deliverkit.facts.message.html import Image, Link, Page, read_html
-from deliverkit.facts.message.mime import Mime, MimeFault, Part, decoded, read_mime, text_of
+from deliverkit.facts.message.mime import Mime, MimeFault, Part, decoded, line_of_text, read_mime, text_of
 from deliverkit.facts.message.unsubscribe import Unsubscribe, read_unsubscribe
 from deliverkit.facts.message.wire import Field, Header, Lines, Place, Seen, as_on_the_wire, read_header, read_lines
 from deliverkit.facts.message.words import Decoded, decode_words
@@ -144,6 +144,11 @@ class MessageFacts(Facts):
         """The text/html body, decoded and bounded; None where there is none."""
         part = self.mime.body("text/html")
         return None if part is None else text_of(self.octets, part)
+
+    def line_in(self, type_: str, line: int) -> int | None:
+        """The message's line for a line of its text/plain or text/html body, both counted from 1."""
+        part = self.mime.body(type_)
+        return None if part is None else line_of_text(self.octets, part, line)
 
     @functools.cached_property
     def page(self) -> Page | None:

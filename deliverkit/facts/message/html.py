@@ -14,6 +14,7 @@ LINKS = 2000  # links and images that are kept
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9:-]{0,60}")
 _ATTRIBUTE = re.compile(r"[\s/]*([^\s=<>\"'/]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'<>]+)))?")
 _UNSEEN = ("script", "style", "title", "template", "noscript", "textarea")
+_CODE = ("pre", "code", "kbd", "samp", "tt")
 _BREAKING = re.compile(r"p|br|div|t[rdh]|li|[uo]l|table|h[1-6]|hr|blockquote|pre|section|article")
 
 
@@ -38,11 +39,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the HTML shows."""
+    """What the HTML shows. ``prose`` is its text without samples of code (`<pre>`, `<code>`), ``code`` those."""
 
     text: str
     links: tuple[Link, ...]
     images: tuple[Image, ...]
+    prose: str = ""
+    code: str = ""
 
 
 def read_html(html: str) -> Page:
@@ -58,6 +61,8 @@ class _Scan:
         self.links: list[Link] = []
         self.images: list[Image] = []
         self._link: tuple[str, int, int] | None = None  # target, line, index of its first text
+        self._open_code = 0  # elements for code that are open
+        self._code: set[int] = set()  # indices of the texts that stand in them
         self._counted, self._line = 0, 1
 
     def page(self) -> Page:
@@ -65,15 +70,31 @@ class _Scan:
         while True:
             opening = self.html.find("<", at)
             if opening < 0:
-                self.texts.append(self.html[at:])
+                self._shows(self.html[at:])
                 break
-            self.texts.append(self.html[at:opening])
+            self._shows(self.html[at:opening])
             after = self._markup(opening)
             if after is None:
                 break
             at = after
         self._end_link()
-        return Page(_squeezed("".join(self.texts)), tuple(self.links), tuple(self.images))
+        text, prose, code = _squeezed("".join(self.texts)), *self._apart()
+        if 2 * len(code) > len(text):  # a whole message set in <pre> is no sample
+            prose, code = text, ""
+        return Page(text, tuple(self.links), tuple(self.images), prose, code)
+
+    def _shows(self, text: str) -> None:
+        if self._open_code:
+            self._code.add(len(self.texts))
+        self.texts.append(text)
+
+    def _apart(self) -> tuple[str, str]:
+        """Prose and code; each sample of code ends its line."""
+        if not self._code:
+            return _squeezed("".join(self.texts)), ""
+        prose = [" " if index in self._code else text for index, text in enumerate(self.texts)]
+        code = [text + "\n" for index, text in enumerate(self.texts) if index in self._code]
+        return _squeezed("".join(prose)), _squeezed("".join(code))
 
     def _markup(self, at: int) -> int | None:
         """Read what begins with ``<``; the offset after it, or None when the document ends within it."""
@@ -85,7 +106,7 @@ class _Scan:
         closing = html.startswith("</", at)
         name = _NAME.match(html, at + 1 + closing)
         if name is None:
-            self.texts.append("<")
+            self._shows("<")
             return at + 1
         tag = name[0].lower()
         attributes, end = self._attributes(name.end())
@@ -93,6 +114,8 @@ class _Scan:
             return None
         if _BREAKING.fullmatch(tag):
             self.texts.append("\n")
+        if tag in _CODE:
+            self._open_code = max(0, self._open_code + (-1 if closing else 1))
         if closing:
             if tag == "a":
                 self._end_link()

@@ -388,3 +388,19 @@ def text_of(raw: bytes, part: Part) -> str:
     if not charset or not known_charset(charset):
         charset = "utf-8"
     return octets.decode(charset, "replace").replace("\r\n", "\n")
+
+
+def line_of_text(raw: bytes, part: Part, line: int) -> int:
+    """The message's line for a line of a decoded text, counted from 1; for base64 the first line of the part's body."""
+    first = part.header.body_line
+    if part.encoding == "base64":
+        return first
+    if part.encoding != "quoted-printable":
+        return first + line - 1
+    body = raw[part.start : min(part.end, part.start + TEXT_LIMIT)]
+    for number, written in enumerate(body.split(b"\n"), start=first):
+        text = written.rstrip(b"\r \t")
+        line -= text.upper().count(b"=0A") + (not text.endswith(b"="))  # a soft line break ends no line (RFC 2045 §6.7)
+        if line <= 0:
+            return number
+    return first

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from deliverkit.facts.base import needs
 from deliverkit.facts.message import MessageFacts
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.message.places import at_field, at_line, short
+from deliverkit.rules.message.shown import Shown, at, in_html, targets, texts
 from deliverkit.rules.registry import Findings, rule
 
 _PLACEHOLDER = re.compile(
-    r"\{\{[^{}\n]{0,120}\}\}"  # Jinja, Handlebars, Mustache, Go, Angular
+    r"\{\{(?=[^{}\n]{0,120}\w)[^{}\n]{1,120}\}\}"  # Jinja, Handlebars, Mustache, Go, Angular
     r"|\{%[^%\n]{0,200}%\}"  # Jinja, Liquid, Twig
     r"|<%[^%\n]{0,200}%>"  # ERB, EJS, JSP
     r"|\$\{[A-Za-z_][^{}\n$]{0,80}\}"  # JavaScript, FreeMarker, shell
@@ -33,7 +35,7 @@ _LEAKED = re.compile(
     r"|(?<=[#$€£])(?:undefined|NaN|null)\b"
     r"|[:=][ \t]*(?:undefined|NaN|Invalid Date)(?=\s*(?:[.,;]|$))"
     r"|\bundefined undefined\b"
-    r"|^[ \t]*(?:undefined|null|NaN|None)[ \t]*$",
+    r"|^[ \t]*(?:undefined|null|NaN)[ \t]*$",  # "None" alone is an answer people give
     re.MULTILINE,
 )
 _LEAKED_IN_URL = re.compile(
@@ -49,47 +51,43 @@ _MACROS = re.compile(r"docm|dotm|xlsm|xltm|xlam|pptm|potm|ppam|ppsm|sldm")
 _HARMLESS = r"pdf|docx?|xlsx?|pptx?|txt|csv|jpe?g|png|gif|html?|zip|mp[34]|rtf|odt|ods"
 _DOUBLE = re.compile(rf"\.(?:{_HARMLESS})[\s._]*\.[A-Za-z0-9_]+$", re.IGNORECASE)
 _TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks that turn the direction of writing
+_MOST_SHOWN = 10
 _POSTFIX_LIMIT = 10_240_000  # message_size_limit of Postfix as shipped
 _GMAIL_CLIP = 102 * 1024
 
 
-def _texts(facts: MessageFacts) -> Iterator[tuple[str, str]]:
-    """What the reader sees, and what it is called."""
-    if facts.subject_text:
-        yield "Subject", facts.subject_text
-    for mailbox in facts.authors:
-        yield "From", mailbox.name
-    if facts.text:
-        yield "text part", facts.text
-    if facts.page:
-        yield "HTML part", facts.page.text
-        yield from (("alternative text of an image", image.alt) for image in facts.page.images if image.alt)
+def _urls(facts: MessageFacts) -> Iterator[Shown]:
+    """Where links lead and images come from, as texts that a placeholder may stand in."""
+    for target in targets(facts):
+        if target.part == "text/html":
+            yield Shown(target.kind, target.url, in_html(facts, target.line))
+    for uri in facts.unsubscribe.uris:
+        yield Shown("List-Unsubscribe", uri, at(facts.unsubscribe.fields[0].line))
 
 
-def _targets(facts: MessageFacts) -> Iterator[tuple[str, str]]:
-    """Where links lead and images come from."""
-    yield from (("link", link.target) for link in facts.links if link.tag != "text")
-    if facts.page:
-        yield from (("image", image.source) for image in facts.page.images)
-    yield from (("List-Unsubscribe", uri) for uri in facts.unsubscribe.uris)
-
-
-def _found(pattern: re.Pattern[str], places: Iterator[tuple[str, str]]) -> list[Evidence]:
+def _found(facts: MessageFacts, pattern: re.Pattern[str], places: Iterator[Shown]) -> list[Evidence]:
     """Each distinct match once, the line around it as evidence."""
     seen: dict[str, Evidence] = {}
-    for where, text in places:
-        for match in pattern.finditer(text):
-            if len(seen) >= 10:
+    for shown in places:
+        samples = {match[0].strip() for match in pattern.finditer(shown.code)}
+        for match in pattern.finditer(shown.text):
+            if len(seen) >= _MOST_SHOWN:
                 return list(seen.values())
-            start = text.rfind("\n", 0, match.start()) + 1
-            end = text.find("\n", match.end())
-            line = text[start : len(text) if end < 0 else end]
-            span = (match.start() - start, match.end() - start)
-            if span[1] > 280:
-                line, span = line[span[0] - 20 :], (20, 20 + span[1] - span[0])
-            key = match[0].strip()
-            seen.setdefault(key, Evidence("message", where, value=line[:300], span=span))
+            if match[0].strip() not in seen and match[0].strip() not in samples:
+                seen[match[0].strip()] = _around(facts, shown, match)
     return list(seen.values())
+
+
+def _around(facts: MessageFacts, shown: Shown, match: re.Match[str]) -> Evidence:
+    """A match with the line it stands in."""
+    text = shown.text
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    line = text[start : len(text) if end < 0 else end]
+    span = (match.start() - start, match.end() - start)
+    if span[1] > 280:
+        line, span = line[span[0] - 20 :], (20, 20 + span[1] - span[0])
+    return replace(at_line(facts, shown.line(match.start(), match[0]), line, shown.name), span=span)
 
 
 def _named(evidence: list[Evidence]) -> str:
@@ -108,7 +106,7 @@ def leftover_placeholder(facts: MessageFacts) -> Findings:
     Fix: render the template with all its data before sending, and make undefined variables an error (Jinja2's
     `StrictUndefined`).
     """
-    evidence = _found(_PLACEHOLDER, _texts(facts)) + _found(_PLACEHOLDER, _targets(facts))
+    evidence = _found(facts, _PLACEHOLDER, texts(facts)) + _found(facts, _PLACEHOLDER, _urls(facts))
     if evidence:
         yield finding(_named(evidence), at=tuple(evidence))
 
@@ -121,7 +119,7 @@ def leaked_program_value(facts: MessageFacts) -> Findings:
     missing when the message was made; links with it lead nowhere.
     Fix: give the template the value it asks for, or text for the case that there is none.
     """
-    evidence = _found(_LEAKED, _texts(facts)) + _found(_LEAKED_IN_URL, _targets(facts))
+    evidence = _found(facts, _LEAKED, texts(facts)) + _found(facts, _LEAKED_IN_URL, _urls(facts))
     if evidence:
         yield finding(_named(evidence), at=tuple(evidence))
 

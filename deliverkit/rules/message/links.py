@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from deliverkit.addresses import is_public
 from deliverkit.facts.message import MessageFacts
 from deliverkit.facts.message.unsubscribe import host_of, scheme_of
-from deliverkit.findings import Evidence, Severity, finding
-from deliverkit.rules.message.places import short
+from deliverkit.findings import Draft, Severity, finding
+from deliverkit.rules.message.places import at_line, short
+from deliverkit.rules.message.shown import Target, at_target, targets
 from deliverkit.rules.registry import Findings, rule
 
 _USUAL = ("http", "https", "mailto", "tel", "sms", "cid", "webcal", "geo", "facetime", "whatsapp", "tg", "market")
@@ -26,24 +26,6 @@ _USUAL_ENDING = re.compile(
     r"com|net|org|edu|gov|info|biz|dev|app|shop|online|site|xyz|example|test|invalid|eu|de|fr|nl|it|es|ch|at|be|pl|se|dk"
     r"|fi|no|cz|uk|ie|pt|ru|cn|jp|br|in|au|ca|us"
 )
-
-
-def _evidence(what: str, target: str, shown: str = "") -> Evidence:
-    value = f"{shown} -> {target}" if shown else target
-    return Evidence("message", what, value=value[:300])
-
-
-def _targets(facts: MessageFacts) -> Iterator[tuple[str, str]]:
-    """Every target once, with what it is."""
-    seen: set[str] = set()
-    for link in facts.links:
-        if link.target not in seen:
-            seen.add(link.target)
-            yield ("form" if link.tag == "form" else "link"), link.target
-    for image in facts.page.images if facts.page else ():
-        if image.source not in seen:
-            seen.add(image.source)
-            yield "image", image.source
 
 
 def only_here(host: str) -> bool:
@@ -65,17 +47,18 @@ def link_to_own_network(facts: MessageFacts) -> Findings:
     Fix: set the public base URL of the application (`https://www.example.com`) in the environment that sends mail.
     """
     guilty = [
-        (what, target)
-        for what, target in _targets(facts)
-        if scheme_of(target) in ("http", "https", "ws", "wss", "ftp") and only_here(host_of(target))
+        target
+        for target in targets(facts)
+        if scheme_of(target.url) in ("http", "https", "ws", "wss", "ftp") and only_here(host_of(target.url))
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)
 
 
-def _counted(guilty: list[tuple[str, str]]) -> str:
-    said = ", ".join(f"{what} {short(target, 80)}" for what, target in guilty[:3])
-    return said + (f" and {len(guilty) - 3} more" if len(guilty) > 3 else "")
+def _drafted(facts: MessageFacts, guilty: list[Target]) -> Draft:
+    said = ", ".join(f"{target.kind} {short(target.url, 80) or '(empty)'}" for target in guilty[:3])
+    more = f" and {len(guilty) - 3} more" if len(guilty) > 3 else ""
+    return finding(said + more, at=tuple(at_target(facts, target) for target in guilty[:10]))
 
 
 @rule("MSG131", Severity.WARNING, "good practice")
@@ -86,9 +69,9 @@ def link_leads_nowhere(facts: MessageFacts) -> Findings:
     with a broken one neither.
     Fix: write whole URLs with scheme and host; make relative ones absolute when the template is rendered.
     """
-    guilty = [(what, target or "(empty)") for what, target in _targets(facts) if _nowhere(what, target)]
+    guilty = [target for target in targets(facts) if _nowhere(target.kind, target.url)]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)
 
 
 def _nowhere(what: str, target: str) -> bool:
@@ -110,12 +93,12 @@ def dangerous_link(facts: MessageFacts) -> Findings:
     Fix: link to an https: page that does the work.
     """
     guilty = [
-        (what, target)
-        for what, target in _targets(facts)
-        if scheme_of(target) in _DANGEROUS and not (what == "image" and scheme_of(target) == "data")
+        target
+        for target in targets(facts)
+        if scheme_of(target.url) in _DANGEROUS and not (target.kind == "image" and scheme_of(target.url) == "data")
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)
 
 
 @rule("MSG133", Severity.NOTE, "good practice")
@@ -126,11 +109,9 @@ def unusual_link(facts: MessageFacts) -> Findings:
     Fix: link to an https: page that opens the application.
     """
     usual = (*_USUAL, *_DANGEROUS, "ws", "wss", "ftp")
-    guilty = [
-        (what, target) for what, target in _targets(facts) if scheme_of(target) and scheme_of(target) not in usual
-    ]
+    guilty = [t for t in targets(facts) if scheme_of(t.url) and scheme_of(t.url) not in usual]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)
 
 
 @rule("MSG134", Severity.NOTE, "good practice")
@@ -140,10 +121,10 @@ def image_in_clear(facts: MessageFacts) -> Findings:
     Why: several readers do not load http: images, or warn about them, and everybody on the way sees who reads what.
     Fix: serve the images by https: and link to them so.
     """
-    sources = [image.source for image in facts.page.images] if facts.page else []
-    guilty = [("image", s) for s in dict.fromkeys(sources) if scheme_of(s) == "http" and not only_here(host_of(s))]
+    images = [target for target in targets(facts) if target.kind == "image"]
+    guilty = [image for image in images if scheme_of(image.url) == "http" and not only_here(host_of(image.url))]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)
 
 
 @rule("MSG135", Severity.NOTE, "good practice")
@@ -174,7 +155,8 @@ def link_shows_another_host(facts: MessageFacts) -> Findings:
     if guilty:
         said = ", ".join(f"shows {shown}, leads to {leads}" for shown, leads, _ in guilty[:3])
         more = f" and {len(guilty) - 3} more" if len(guilty) > 3 else ""
-        yield finding(said + more, at=tuple(_evidence("link", one.target, one.text) for _, _, one in guilty[:10]))
+        places = ((facts.line_in("text/html", one.line), f"{one.text} -> {one.target}") for _, _, one in guilty[:10])
+        yield finding(said + more, at=tuple(at_line(facts, line, value, "link") for line, value in places))
 
 
 def _shown_host(text: str) -> str | None:
@@ -202,9 +184,9 @@ def link_to_bare_address(facts: MessageFacts) -> Findings:
     Fix: link to a host name of your domain.
     """
     guilty = [
-        (what, target)
-        for what, target in _targets(facts)
-        if scheme_of(target) in ("http", "https") and is_public(host_of(target).strip("[]"))
+        target
+        for target in targets(facts)
+        if scheme_of(target.url) in ("http", "https") and is_public(host_of(target.url).strip("[]"))
     ]
     if guilty:
-        yield finding(_counted(guilty), at=tuple(_evidence(*one) for one in guilty[:10]))
+        yield _drafted(facts, guilty)

@@ -26,8 +26,8 @@ def at_fields(facts: MessageFacts, fields: Iterable[Field]) -> tuple[Evidence, .
     return tuple(at_field(facts, field) for field in list(fields)[:10])
 
 
-def at_line(facts: MessageFacts, line: int, value: str = "", name: str = "line") -> Evidence:
-    """A line by its number."""
+def at_line(facts: MessageFacts, line: int | None, value: str = "", name: str = "line") -> Evidence:
+    """A line by its number, or something whose line cannot be told."""
     return Evidence("message", name, value=value[:_SHOWN], file=facts.name, line=line)
 
 
