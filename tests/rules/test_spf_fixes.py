@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deliverkit.findings import Finding
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.report.model import Report
 from deliverkit.rules.spf.repair import mended, merged, repaired
@@ -100,6 +101,47 @@ def test_merging_keeps_every_term_once_and_the_milder_end() -> None:
     assert merged(map(parse_record, texts)) == "v=spf1 include:a.example mx ip4:192.0.2.1 ~all"
     assert merged(map(parse_record, ("v=spf1 mx -all", "v=spf1 ipv4:192.0.2.1"))) is None
     assert merged(map(parse_record, ("v=spf1 redirect=a.example", "v=spf1 redirect=b.example"))) is None
+
+
+def _found(tmp_path: Path, zone: str, rule: str) -> Finding:
+    """The one finding of a rule in the SPF audit of a zone."""
+    story = tmp_path / "story.toml"
+    story.write_text(f"title = \"t\"\nonly = [\"spf\"]\nzone = '''\n{zone}\n'''\n", encoding="utf-8")
+    return next(found for found in run_story(load_story(story)).findings if found.rule == rule)
+
+
+def test_the_only_sender_is_never_taken_out(tmp_path: Path) -> None:
+    """A record that would fail all mail is worse than one that is a permerror."""
+    alone = 'example.com. TXT "v=spf1 include:gone.example.net -all"'
+    assert _found(tmp_path, alone, "SPF012").fix.records == ()
+    beside = 'example.com. TXT "v=spf1 include:gone.example.net ip4:192.0.2.1 -all"'
+    assert _found(tmp_path, beside, "SPF012").fix.records[0].value == "v=spf1 ip4:192.0.2.1 -all"
+    voids = 'example.com. TXT "v=spf1 a:1.example.net a:2.example.net a:3.example.net -all"'
+    assert _found(tmp_path, voids, "SPF018").fix.records == ()
+
+
+def test_hosts_of_a_provider_are_not_written_out_as_addresses(tmp_path: Path) -> None:
+    """A provider's addresses change without telling; those of the domain's own hosts may be written down."""
+    includes = " ".join(f"include:{n}.example.net" for n in range(9))
+    others = "\n".join(f'{n}.example.net. TXT "v=spf1 ip4:198.51.100.{n + 1} -all"' for n in range(9))
+    own = f'example.com. TXT "v=spf1 a mx {includes} -all"\nexample.com. A 192.0.2.1\n{others}'
+    theirs = "\nexample.com. MX 10 mx.example.net.\nmx.example.net. A 198.51.100.99"
+    shorter = _found(tmp_path, own + theirs, "SPF004").fix.records[0].value
+    assert shorter.startswith("v=spf1 ip4:192.0.2.1 mx include:0.example.net")
+
+
+def test_a_host_without_mx_is_not_taken_out(tmp_path: Path) -> None:
+    """mx: of a server without MX was meant as a:, so no record without it is offered."""
+    zone = 'example.com. TXT "v=spf1 ip4:192.0.2.1 mx:smtp.example.com -all"\nsmtp.example.com. A 192.0.2.9'
+    found = _found(tmp_path, zone, "SPF020")
+    assert "write a:smtp.example.com" in found.fix.text and found.fix.records == ()
+
+
+def test_the_record_of_somebody_else_is_not_rewritten(tmp_path: Path) -> None:
+    """What a redirect leads to outside the domain is told, not offered as a record to publish."""
+    zone = 'example.com. TXT "v=spf1 redirect=spf.example.net"\n'
+    zone += 'spf.example.net. TXT "v=spf1 ip4:10.0.0.0/8 ip4:192.0.2.1 -all"'
+    assert _found(tmp_path, zone, "SPF029").fix.records == ()
 
 
 @given(st.text(max_size=80), st.lists(st.integers(0, 80), max_size=3))

@@ -14,19 +14,23 @@ from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import (
     all_told,
     at,
+    by_record,
     cost,
+    glued_end,
     grown,
     here,
     joined,
     one_record,
     own_terms,
     short,
+    trimmed,
     txt,
     where,
 )
-from deliverkit.rules.spf.repair import replaced, without
+from deliverkit.rules.spf.repair import replaced, without_dead
 
 HEADROOM = 8
+TOLD = 6
 
 
 @rule("SPF004", Severity.ERROR, "RFC 7208 §4.6.4")
@@ -50,7 +54,8 @@ def too_many_lookups(facts: DomainFacts) -> Findings:
         f"the eleventh is {short(eleventh.term)} in {where(eleventh.path)}. {_shares(tree)}"
     )
     shorter = _shortened(tree, one_record(facts), worst.lookup_count)
-    fix = "publish this record: its a and mx terms are written out as the addresses they have now" if shorter else None
+    now = "publish this record: a and mx terms of your own hosts are written out as the addresses they have now"
+    fix = now if shorter else None
     yield finding(detail, at=_top(facts, tree, eleventh.path), fix=fix, records=txt(facts.name, shorter))
 
 
@@ -79,6 +84,9 @@ def _shortened(tree: Tree, record: Record, lookups: int) -> str | None:
         plain = isinstance(term, Directive) and (term.prefix4, term.prefix6) == (32, 128)
         if not (branch.reachable and plain and term.name in ("a", "mx")) or branch.dynamic:
             continue
+        led_to = (*(branch.hosts or (branch.target or "",)), *(alias for a in branch.addresses for alias in a.aliases))
+        if not all(within(name, tree.root.domain) for name in led_to):
+            continue  # a provider changes the addresses of its hosts without telling
         if not all(answer.known for answer in branch.addresses) or len(branch.hosts) > MAX_HOSTS:
             continue
         sign = term.text[0] if term.text[0] in "+-~?" else ""
@@ -170,8 +178,7 @@ def _dead_ends(facts: DomainFacts, tree: Tree, kind: str) -> list[Draft]:
 def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner: Node) -> Draft:
     what = "does not exist" if inner.state is State.NXDOMAIN else "has no SPF record"
     whose = "" if node is tree.root else f", in {where(node.path)}"
-    head, sign, tail = inner.domain.rpartition("-")
-    glued = sign and tail.lower() == "all" and "." in head
+    glued = glued_end(inner.domain)
     hint = "; a space is missing before -all" if glued else ""
     fix, record = None, None
     if node is not tree.root and not within(node.domain, facts.name):
@@ -179,8 +186,9 @@ def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner:
     elif glued and node is tree.root:
         record = replaced(one_record(facts), {branch.term.span: branch.term.text[: -len("-all")] + " -all"})
     elif node is tree.root and branch.term.name == "include":
-        record = without(one_record(facts), [branch.term.span])
-        fix = f"correct the name, or publish this record, which leaves {short(branch.term.text)} out"
+        record = without_dead(one_record(facts), [branch.term.span])
+        offer = f"publish this record, which leaves {short(branch.term.text)} out"
+        fix = f"correct the name, or {offer}" if record else "correct the name, or name the servers that send instead"
     return finding(
         f"{inner.domain} {what} ({short(branch.term.text)}{whose}){hint}",
         at=(*at(node, branch.term.span), *at(inner)),
@@ -249,12 +257,13 @@ def too_many_void_lookups(facts: DomainFacts) -> Findings:
     both = all(w.void_count > MAX_VOIDS for w in tree.worst)
     clients = "all clients" if both else f"IPv{worst.family} clients"
     dead = [b.term.span for b in tree.root.branches if _empty(b)]
+    record = without_dead(one_record(facts), dead) if dead else None
     yield finding(
         f"{worst.void_count} lookups find nothing for {clients}, {MAX_VOIDS} are allowed: "
         + ", ".join(f"{short(step.term)} ({where(step.path)})" for step in worst.voids[:6]),
         at=tuple(e for span in dead[:4] for e in here(facts.spf, span)) or here(facts.spf),
-        fix="publish this record, without the terms that find nothing" if dead else None,
-        records=txt(facts.name, without(one_record(facts), dead) if dead else None),
+        fix="publish this record, without the terms that find nothing" if record else None,
+        records=txt(facts.name, record),
     )
 
 
@@ -292,15 +301,22 @@ def void_lookup(facts: DomainFacts) -> Findings:
     if any(worst.void_count > MAX_VOIDS for worst in tree.worst):
         raise NotApplicable  # another rule tells of it
     empty = [(node, branch) for node, branch in own_terms(facts) if _empty(branch)]
-    for node, branch in empty:
-        what = "no MX record" if branch.term.name == "mx" and not branch.hosts else "no address"
+    for node, branches in by_record(empty):
+        meant = [branch for branch in branches if branch.term.name == "mx" and branch.target != node.domain]
+        hint = f"; if {meant[0].target} itself sends mail, write a:{meant[0].target}" if meant else ""
         yield finding(
-            f"{short(branch.term.text)} finds {what} at {branch.target}",
-            at=at(node, branch.term.span),
-            records=txt(node.domain, without(node.record, [branch.term.span]) if node.record else None),
+            "; ".join(_nothing(branch) for branch in branches[:TOLD]),
+            at=tuple(e for branch in branches[:TOLD] for e in at(node, branch.term.span)),
+            fix=f"remove the term{'s' if len(branches) > 1 else ''}{hint}",
+            records=trimmed(facts, node, branches) if not meant else (),
         )
     if not empty:
         all_told(tree)
+
+
+def _nothing(branch: Branch) -> str:
+    what = "no MX record" if branch.term.name == "mx" and not branch.hosts else "no address"
+    return f"{short(branch.term.text)} finds {what} at {branch.target}"
 
 
 def _empty(branch: Branch) -> bool:

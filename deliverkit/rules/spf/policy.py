@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import Unobserved, needs
+from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import ending
 from deliverkit.findings import Severity, evidence_of, finding
@@ -13,6 +13,7 @@ from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import (
     all_told,
     at,
+    glued_end,
     grown,
     here,
     one_record,
@@ -83,7 +84,8 @@ def _matches_all(term: Directive, branch: Branch) -> bool:
         case "ip6":
             return term.prefix6 == 0
         case "a" | "mx":  # §5.3: /0 matches as soon as there is any address
-            return 0 in (term.prefix4, term.prefix6) and any(a.records for a in branch.addresses)
+            open_to = {"A": term.prefix4 == 0, "AAAA": term.prefix6 == 0}
+            return any(answer.records and open_to[answer.question.type] for answer in branch.addresses)
         case _:
             return False
 
@@ -117,7 +119,9 @@ def spf_has_no_end(facts: DomainFacts) -> Findings:
     record.
     Fix: end the record in ~all or -all.
     """
-    sound_record(facts)
+    record = sound_record(facts)
+    if not record.all and any(glued_end(branch.target or "") for branch in grown(facts).root.branches):
+        raise NotApplicable  # another rule tells of the space that is missing before -all
     end = _ending(facts)
     if end and end[1] is None:
         node = end[0]
@@ -224,9 +228,10 @@ def explanation_not_readable(facts: DomainFacts) -> Findings:
         for node, branch in own_terms(facts)
         if branch.term.name == "exp" and branch.lookup is not None
     ]
-    for node, branch, answer in answers:
+    for _, _, answer in answers:
         if not answer.known:
             raise Unobserved(answer.why())
+    for node, branch, answer in answers:
         if len(answer.records) != 1:
             why = f"{len(answer.records)} TXT records" if answer.records else "no TXT record"
         elif not answer.texts[0].isascii():

@@ -11,10 +11,10 @@ from deliverkit.protocols.spf.address import text_of
 from deliverkit.protocols.spf.record import Directive, Record
 from deliverkit.protocols.spf.tree import Branch, Node
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.spf.reading import at, here, one_record, own_terms, short, txt, where
+from deliverkit.rules.spf.reading import at, by_record, here, one_record, own_terms, short, trimmed, txt, where
 from deliverkit.rules.spf.repair import without
 
-HUGE4, WIDE4 = 15, 18  # prefixes up to these: 131,072 and 16,384 addresses or more
+HUGE4, WIDE4 = 14, 18  # prefixes up to these: 262,144 and 16,384 addresses or more; large providers publish /15s
 HUGE6, WIDE6 = 28, 31
 TOLD = 6
 
@@ -69,15 +69,17 @@ def range_nobody_sends_from(facts: DomainFacts) -> Findings:
     the public address behind which the server stands was meant.
     Fix: replace it by the public address that the mail leaves from, or remove it.
     """
-    for node, branch in own_terms(facts):
-        term = branch.term
-        word = _unreachable(term) if isinstance(term, Directive) else None
-        if word:
-            yield finding(
-                f"{short(term.text)} is {word}",
-                at=at(node, term.span),
-                records=txt(node.domain, without(node.record, [term.span]) if node.record else None),
-            )
+    told = [(node, branch) for node, branch in own_terms(facts) if _word(branch)]
+    for node, branches in by_record(told):
+        yield finding(
+            "; ".join(f"{short(branch.term.text)} is {_word(branch)}" for branch in branches[:TOLD]),
+            at=tuple(e for branch in branches[:TOLD] for e in at(node, branch.term.span)),
+            records=trimmed(facts, node, branches),
+        )
+
+
+def _word(branch: Branch) -> str | None:
+    return _unreachable(branch.term) if isinstance(branch.term, Directive) else None
 
 
 def _unreachable(term: Directive) -> str | None:
@@ -125,8 +127,12 @@ def _covered(record: Record) -> Iterator[tuple[Directive, str, Directive]]:
         seen[text] = directive
         if directive.name in networks:
             networks[directive.name].append(directive)
+    order = {directive: place for place, directive in enumerate(record.reachable)}
     for name, directives in networks.items():
-        yield from _nested(directives, 32 if name == "ip4" else 128)
+        for later, how, wide in _nested(directives, 32 if name == "ip4" else 128):
+            between = record.reachable[order[later] : order[wide]]  # empty where the wide one comes first
+            if all(directive.qualifier == wide.qualifier for directive in between):
+                yield later, how, wide
 
 
 def _nested(directives: list[Directive], bits: int) -> Iterator[tuple[Directive, str, Directive]]:

@@ -5,14 +5,16 @@ A reader raises `NotApplicable` where there is nothing to judge, so that one cau
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import SpfFacts, own_nodes
 from deliverkit.findings import Evidence, RecordText, evidence_of
+from deliverkit.names import within
 from deliverkit.protocols.spf.record import Record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
+from deliverkit.rules.spf.repair import without
 
 LONGEST = 100  # characters of a stranger's text in one sentence
 
@@ -46,6 +48,27 @@ def own_terms(facts: DomainFacts) -> Iterator[tuple[Node, Branch]]:
 def joined(facts: DomainFacts, span: tuple[int, int]) -> bool:
     """True for a term of the domain's record into which two strings ran together; another rule tells of it."""
     return any(span[0] < place < span[1] for place in facts.spf.joins)
+
+
+def by_record(pairs: Iterable[tuple[Node, Branch]]) -> list[tuple[Node, list[Branch]]]:
+    """The terms grouped by the record they stand in."""
+    grouped: dict[str, tuple[Node, list[Branch]]] = {}
+    for node, branch in pairs:
+        grouped.setdefault(node.domain.lower(), (node, []))[1].append(branch)
+    return list(grouped.values())
+
+
+def trimmed(facts: DomainFacts, node: Node, branches: Iterable[Branch]) -> tuple[RecordText, ...]:
+    """The record without these terms, where it is the domain's own to change."""
+    if node.record is None or not within(node.domain, facts.name):
+        return ()
+    return txt(node.domain, without(node.record, [branch.term.span for branch in branches]))
+
+
+def glued_end(name: str) -> bool:
+    """True for a name such as example.net-all: the space before -all is missing."""
+    head, sign, tail = name.rpartition("-")
+    return bool(sign) and tail.lower() == "all" and "." in head
 
 
 def all_told(tree: Tree) -> None:

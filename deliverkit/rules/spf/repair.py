@@ -154,6 +154,13 @@ def without(record: Record, spans: Iterable[tuple[int, int]]) -> str:
     return " ".join(["v=spf1", *(term.text for term in record.terms if term.span not in dropped)])
 
 
+def without_dead(record: Record, spans: Iterable[tuple[int, int]]) -> str | None:
+    """The same for terms that stop the evaluation; None if nobody would be left: then all mail would fail."""
+    left = without(record, spans)
+    kept = parse_record(left)
+    return left if kept.redirect or any(directive.name != "all" for directive in kept.directives) else None
+
+
 def replaced(record: Record, change: dict[tuple[int, int], str]) -> str:
     """The record with the terms at these places written differently; an empty text drops the term."""
     terms = (change.get(term.span, term.text) for term in record.terms)
