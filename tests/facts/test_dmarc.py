@@ -14,7 +14,7 @@ from deliverkit.facts.mtasts import observe_mtasts
 from deliverkit.facts.placed import look_elsewhere
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.flow import Answer, Status, drive
-from deliverkit.protocols.dmarc import is_dmarc
+from deliverkit.protocols.dmarc.record import is_dmarc
 from deliverkit.report.jsonable import jsonable
 from tests.protocols.dmarc.worlds import hearing
 

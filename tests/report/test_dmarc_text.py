@@ -8,7 +8,7 @@ import pytest
 
 from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.flow import Status, drive
-from deliverkit.protocols.dmarc import discover_dmarc
+from deliverkit.protocols.dmarc.discover import discover_dmarc
 from deliverkit.report.dmarc_text import dmarc_lines
 from tests.protocols.dmarc.worlds import hearing
 

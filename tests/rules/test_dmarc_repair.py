@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliverkit.protocols.dmarc import parse_dmarc
+from deliverkit.protocols.dmarc.record import parse_dmarc
 from deliverkit.rules.dmarc.repair import mended, repaired, rewritten
 
 RUA = "rua=mailto:a@example.com"

@@ -16,7 +16,7 @@ from deliverkit.facts.mtasts import observe_mtasts
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.flow import drive
 from deliverkit.protocols.bimi import is_bimi, parse_bimi
-from deliverkit.protocols.dmarc import is_dmarc, parse_dmarc
+from deliverkit.protocols.dmarc.record import is_dmarc, parse_dmarc
 from deliverkit.protocols.mtasts import is_mtasts, parse_mtasts
 from deliverkit.protocols.tlsrpt import is_tlsrpt, parse_tlsrpt
 from deliverkit.rules.registry import all_rules, judge

@@ -6,7 +6,6 @@ faults say where the text departs from it. Which record applies to a domain is `
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -217,9 +216,16 @@ def _tag_faults(tags: TagList) -> Iterator[Fault]:
         elif tag.name not in KNOWN_TAGS:
             unknown += 1
             guess = 1 < len(tag.name) <= 20 and unknown <= 10  # a hostile record may hold thousands
-            near = difflib.get_close_matches(tag.name, KNOWN_TAGS, n=1, cutoff=0.6) if guess else []
-            meant = f"; {near[0]} was probably meant" if near else ""
+            meant = _probably(tag.name) if guess else ""
             yield Fault("unknown-tag", f"the tag {tag.name[:40]} is unknown and ignored{meant}", tag.span)
     policy = tags.get("p")
     if policy and len(tags.tags) > 1 and tags.tags[1] is not policy:  # RFC 7489 §6.4
         yield Fault("policy-not-second", "p does not follow v directly", policy.span)
+
+
+def _probably(name: str) -> str:
+    """The tag that an unknown name comes close to, in words."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, KNOWN_TAGS, n=1, cutoff=0.6)
+    return f"; {near[0]} was probably meant" if near else ""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deliverkit.flow import Status, drive
-from deliverkit.protocols.dmarc import DmarcResult, evaluate, spf_identifier
+from deliverkit.protocols.dmarc.align import DmarcResult, evaluate, spf_identifier
 from tests.protocols.dmarc.worlds import hearing
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deliverkit.flow import Answer, Question, Status, drive
-from deliverkit.protocols.dmarc import Alignment, DmarcResult, evaluate
+from deliverkit.protocols.dmarc.align import Alignment, DmarcResult, evaluate
 
 SUITE = Path(__file__).parents[3] / "fixtures" / "conformance" / "dmarc-rfc9989-mailauth" / "cases.json"
 CASES: list[dict[str, Any]] = json.loads(SUITE.read_text("utf-8"))

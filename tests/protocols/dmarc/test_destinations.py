@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deliverkit.flow import Status, drive
-from deliverkit.protocols.dmarc import Consent, Destination, destinations, discover_dmarc
+from deliverkit.protocols.dmarc.destinations import Consent, Destination, destinations
+from deliverkit.protocols.dmarc.discover import discover_dmarc
 from tests.protocols.dmarc.worlds import hearing
 
 MX = {"MX": [(10, "mx.example.net")]}

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deliverkit.flow import Answer, Question, Status, drive
-from deliverkit.protocols.dmarc import Discovery, Source, discover_dmarc, walk
-from deliverkit.protocols.dmarc.discover import walked_names
+from deliverkit.protocols.dmarc.discover import Discovery, Source, discover_dmarc, walk, walked_names
 from tests.protocols.dmarc.worlds import hearing
 
 REJECT = "v=DMARC1; p=reject"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliverkit.protocols.dmarc import is_dmarc, looks_like_dmarc, parse_dmarc
+from deliverkit.protocols.dmarc.record import is_dmarc, looks_like_dmarc, parse_dmarc
 
 SOUND = "v=DMARC1; p=reject; rua=mailto:dmarc@example.com"
 
