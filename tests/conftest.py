@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -25,7 +24,8 @@ _counts: dict[str, Counter[str]] = {}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, or in CI fail, a test whose programs are not installed."""
+    """Note the conformance suite; skip, or in CI fail, a test whose programs are not installed."""
+    item.user_properties += [("conformance", mark.args[0]) for mark in item.iter_markers("conformance")]
     for mark in item.iter_markers("peer"):
         for name in mark.args:
             assert name in PROGRAMS, f"unknown peer {name!r}: add it to tests/peers/programs.py"
@@ -37,13 +37,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count the outcomes of the conformance suites."""
-    name = Path(report.nodeid.split("::")[0]).stem
-    if "conformance" in name and (report.when == "call" or report.outcome == "skipped"):
-        suite = (
-            f"{name.removeprefix('test_').removesuffix('_conformance')}: {report.nodeid.split('::')[1].split('[')[0]}"
-        )
-        _counts.setdefault(suite, Counter())[report.outcome] += 1
+    """Count the outcomes of the conformance suites, whose tests are marked ``conformance("suite")``."""
+    if report.when == "call" or report.outcome == "skipped":
+        for suite in (value for name, value in report.user_properties if name == "conformance"):
+            _counts.setdefault(str(suite), Counter())[report.outcome] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -52,4 +49,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("conformance")
     for suite, counts in sorted(_counts.items()):
         said = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
-        terminalreporter.write_line(f"{suite.replace('test_', '')}: {said}")
+        terminalreporter.write_line(f"{suite}: {said}")

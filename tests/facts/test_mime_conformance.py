@@ -44,6 +44,7 @@ def _name(path: Path) -> str:
     return str(path.relative_to(SUITE).with_suffix(""))
 
 
+@pytest.mark.conformance("mime-mail-parser")
 @pytest.mark.parametrize("path", CASES, ids=_name)
 @pytest.mark.parametrize("line_end", ["lf", "crlf"])
 def test_parts_and_attachments_agree_in_number(path: Path, line_end: str) -> None:

@@ -56,6 +56,7 @@ def test_the_suite_is_whole() -> None:
     assert len(CASES) == 203
 
 
+@pytest.mark.conformance("spf-rfc7208")
 @pytest.mark.parametrize(("case", "zonedata"), [c[2:] for c in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES])
 def test_case(case: dict[str, Any], zonedata: dict[str, list[Any]]) -> None:
     """check_host gives the suite's result, and its explanation where the case names one."""

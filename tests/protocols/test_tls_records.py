@@ -25,6 +25,7 @@ def test_the_suites_are_whole() -> None:
     assert (len(TLSRPT), len(MTASTS)) == (20, 18)
 
 
+@pytest.mark.conformance("tlsrpt-mox")
 @pytest.mark.parametrize("case", TLSRPT, ids=[case["input"][:60] for case in TLSRPT])
 def test_tlsrpt_case(case: dict[str, Any]) -> None:
     """Valid or not, the addresses and the extensions are those of the suite."""
@@ -35,6 +36,7 @@ def test_tlsrpt_case(case: dict[str, Any]) -> None:
         assert [list(pair) for pair in record.extensions] == case["extensions"]
 
 
+@pytest.mark.conformance("mta-sts-mox")
 @pytest.mark.parametrize("case", MTASTS, ids=[case["input"][:60] for case in MTASTS])
 def test_mtasts_case(case: dict[str, Any]) -> None:
     """Valid or not, the id and the extensions are those of the suite."""

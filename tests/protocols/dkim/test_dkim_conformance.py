@@ -36,6 +36,7 @@ def test_the_suites_are_whole() -> None:
     assert (len(RFC_EXPECTED), len(CHASQUID), len(MAIL_AUTH)) == (7, 11, 6)
 
 
+@pytest.mark.conformance("dkim-rfc")
 @pytest.mark.parametrize("name", RFC_EXPECTED)
 def test_rfc_examples(name: str) -> None:
     """RFC 6376 §A.2 and RFC 8463 §A.3 pass; their broken variants fail for the reason named."""
@@ -64,6 +65,7 @@ def chasquid_zone(message: Path) -> dict[str, str | list[str] | Status]:
     return zone
 
 
+@pytest.mark.conformance("dkim-chasquid")
 @pytest.mark.parametrize("message", CHASQUID, ids=lambda path: path.stem)
 def test_chasquid(message: Path) -> None:
     """chasquid's cases, result by result.
@@ -91,6 +93,7 @@ def test_chasquid(message: Path) -> None:
         assert theirs["Selector"] in ("", one.selector)
 
 
+@pytest.mark.conformance("dkim-mail-auth")
 @pytest.mark.parametrize("file", MAIL_AUTH, ids=lambda path: path.stem)
 def test_mail_auth(file: Path) -> None:
     """Real mail with the keys of its day passes on the day it was sent (005 has an x= in November 2022)."""

@@ -82,6 +82,7 @@ def test_the_suite_is_whole() -> None:
     assert set(AGAINST_THE_RFC) <= {case["name"] for case in CASES}
 
 
+@pytest.mark.conformance("dmarc-rfc9989-mailauth")
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_case(case: dict[str, Any]) -> None:
     """The case's expectations hold, those the suite's own library skips included."""
