@@ -27,6 +27,7 @@ async function sign(job) {
     for (const [name, [canonicalization, message]] of Object.entries(job.messages)) {
         const { signatures, errors } = await dkimSign(Buffer.from(message, 'base64'), {
             canonicalization,
+            signTime: new Date(), // left out, mailauth reads the clock twice and may sign another second than it writes
             signatureData: [{ signingDomain: job.domain, selector: job.selector, privateKey: job.key }]
         });
         if (errors.length) {

@@ -174,17 +174,18 @@ def test_nobody_accepts_a_changed_message(
     for type_ in TYPES:
         assert mailauth[f"{type_}/{change}"][0][0] in ("fail", "neutral")
         assert "failed" in opendkim[f"{type_}/{change}"]
-        assert ours(SIGNED[f"{type_}/{change}"]).startswith("fail ")
+        expected = "fail body-hash" if change == "changed-body" else "fail signature"
+        assert ours(SIGNED[f"{type_}/{change}"]) == expected
 
 
 # -- what they sign ---------------------------------------------------------------------------------------
 
 
 def ours(message: bytes) -> str:
-    """Our result for a message with one signature, with the reason if there is one."""
+    """Our result for a message with one signature, with the kind of failure if there is one."""
     world = World.from_records({name: {"TXT": record} for name, record in records().items()})
     (verdict,) = deliverkit.verify(message, world=world).authentication.dkim
-    return verdict.result.value if not verdict.detail else f"{verdict.result.value} {verdict.detail}"
+    return f"{verdict.result} {verdict.kind}" if verdict.kind else str(verdict.result)
 
 
 def theirs(peer: str, type_: str, names: Iterable[str] = MESSAGES) -> dict[str, bytes]:
@@ -217,8 +218,8 @@ def test_we_accept_what_mail_dkim_signs() -> None:
 def test_changes_to_what_they_sign_are_found() -> None:
     """The failure is told from its cause: the body, or the header."""
     signed = theirs("mailauth.js", "rsa")["relaxed/relaxed plain"]
-    assert ours(signed.replace(b"the text", b"the test")).startswith("fail the body was changed")
-    assert ours(signed.replace(b"Subject: a", b"Subject: A")).startswith("fail a signed header field was changed")
+    assert ours(signed.replace(b"the text", b"the test")) == "fail body-hash"
+    assert ours(signed.replace(b"Subject: a", b"Subject: A")) == "fail signature"
 
 
 @pytest.mark.peer("opendkim-testmsg")
@@ -230,7 +231,7 @@ def test_rsa_sha1_is_refused_as_rfc_8301_demands(tmp_path: Path) -> None:
     done = run([*command, "-t", tmp_path], MESSAGES["plain"])
     assert done.returncode == 0, done.stderr
     assert re.search(rb"a=rsa-sha1;", done.stdout)
-    assert ours(done.stdout).startswith("permerror")
+    assert ours(done.stdout) == "permerror algorithm-refused"
 
 
 @pytest.mark.peer("opendkim-testkey")
