@@ -73,6 +73,11 @@ def _a_labels(name: str) -> str:
         return name
 
 
+def _is_address(domain: str) -> bool:
+    """True for 192.0.2.1 and [192.0.2.1], which clients say in HELO: no domain name (RFC 7208 §2.3)."""
+    return domain.startswith("[") or domain.rpartition(".")[2].isdigit()
+
+
 @dataclass(slots=True)
 class _Match:
     """What a mechanism found."""
@@ -135,10 +140,9 @@ class _Check(Lookups):
     def evaluate(self, domain: str) -> Flow[Evaluation]:
         """One record: fetch (§4.4), select (§4.5), check all syntax (§4.6), try the terms in order (§4.6.2)."""
         domain = domain.removesuffix(".")
-        if "." not in domain or not askable(domain):  # §4.3
-            return Evaluation(
-                domain, Result.NONE, reason=f"{domain!r} is not a name of two labels or more (RFC 7208 §4.3)"
-            )
+        if "." not in domain or not askable(domain) or _is_address(domain):  # §4.3
+            what = "an address" if _is_address(domain) else "not a name of two labels or more"
+            return Evaluation(domain, Result.NONE, reason=f"{domain!r} is {what} (RFC 7208 §4.3)")
         answer = yield from ask(domain.lower(), "TXT")
         if not answer.known:  # §4.4
             self.unanswered = self.unanswered or answer.why()

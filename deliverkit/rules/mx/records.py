@@ -60,7 +60,8 @@ def domain_does_not_exist(facts: DomainFacts) -> Findings:
     Fix: check the spelling; register the domain or renew it; ask the registrar whether its name servers are delegated.
     """
     if not facts.mx.exists:
-        yield finding(f"{facts.name} does not exist (NXDOMAIN)", at=evidence_of(facts.mx.answer))
+        alias = "".join(f" is an alias of {name}, which" for name in facts.mx.answer.aliases[-1:])
+        yield finding(f"{facts.name}{alias} does not exist (NXDOMAIN)", at=evidence_of(facts.mx.answer))
 
 
 @rule("MX002", Severity.NOTE, "RFC 7505 §3")

@@ -31,8 +31,12 @@ def no_spf_record(facts: DomainFacts) -> Findings:
     spf = facts.spf
     if spf.candidates or spf.near_misses or spf.elsewhere or spf.type99.records:
         return
+    mx = _mx(facts)
+    if mx is not None and not mx.exists:
+        raise NotApplicable  # MX001 tells of it
     if spf.answer.status is Status.NXDOMAIN:
-        detail = f"{spf.domain} does not exist in DNS"
+        alias = "".join(f" is an alias of {name}, which" for name in spf.answer.aliases[-1:])
+        detail = f"{spf.domain}{alias} does not exist in DNS"
     elif spf.answer.records:
         number = len(spf.answer.records)
         detail = f"{spf.domain} has {number} TXT record{'s' if number > 1 else ''}, and none begins with v=spf1"
@@ -78,7 +82,7 @@ def _why_this(facts: DomainFacts) -> str | None:
 def _mx(facts: DomainFacts) -> Any:
     """The MX facts, or None where they were not asked for or not told."""
     try:
-        return facts.mx
+        return facts.mx if facts.mx.answer.known else None
     except (Unobserved, NotAsked):
         return None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deliverkit.flow import Status, drive
+from deliverkit.flow import Answer, Question, Status, drive
 from deliverkit.protocols.spf.address import BadAddress
 from deliverkit.protocols.spf.evaluate import CheckResult, check_host
 from tests.protocols.spf.worlds import Zone, hearing, zones
@@ -139,3 +139,13 @@ def test_any_record_gives_a_result(text: str, helo: str, local: str) -> None:
     """No text in DNS and no envelope makes the evaluation raise."""
     zone = {"example.com": {"TXT": [f"v=spf1 {text}"], "A": ["192.0.2.9", "no address"], "MX": [(1, "example.com")]}}
     drive(check_host("192.0.2.1", "example.com", f"{local}@example.com", helo), hearing(zone))
+
+
+@pytest.mark.parametrize("helo", ["[192.0.2.1]", "192.0.2.1", "[IPv6:2001:db8::1]", "localhost", "mail..example", ""])
+def test_a_helo_that_is_no_domain_gives_none_and_asks_nothing(helo: str) -> None:
+    """Address literals, single labels and empty labels are no names to ask about (§2.3, §4.3)."""
+
+    def nobody(question: Question) -> Answer:
+        raise AssertionError(f"asked {question}")
+
+    assert drive(check_host("192.0.2.1", helo, f"postmaster@{helo}", helo), nobody).result == "none"
