@@ -17,12 +17,21 @@ from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules.registry import all_rules, judge
 
 R = TypeVar("R", bound=Report)
+_SEEN_ON_THE_WIRE = {"SINK002": "MSG035", "SINK003": "MSG033"}  # one cause, told once: by the rule that saw the wire
 
 
 def with_capture(report: R, facts: CaptureFacts) -> R:
     """The report of a message with the findings about its capture among its own, the gravest first."""
-    told = Judgement(report.findings, report.inconclusive, report.passed, report.not_applicable, report.not_asked)
-    both = merge([told, judge(facts, all_rules())])
+    captured = judge(facts, all_rules())
+    twins = {_SEEN_ON_THE_WIRE[f.rule] for f in captured.findings if f.rule in _SEEN_ON_THE_WIRE}
+    told = Judgement(
+        tuple(f for f in report.findings if f.rule not in twins),
+        report.inconclusive,
+        report.passed,
+        (*report.not_applicable, *sorted(twins & {f.rule for f in report.findings})),
+        report.not_asked,
+    )
+    both = merge([told, captured])
     return replace(
         report,
         findings=both.findings,

@@ -65,10 +65,13 @@ async def verify(
     helo: str | None = None,
     mail_from: str | None = None,
     profile: str | None = None,
+    smtputf8: bool | None = None,
     name: str = "message",
     progress: Callable[[str], None] | None = None,
 ) -> Verification:
     """Verify one message. ``raw`` are its octets, untouched; ``mail_from`` is "" or "<>" for the null reverse-path.
+
+    ``smtputf8`` says whether MAIL declared SMTPUTF8, where that is known.
 
     Raises ValueError if ``client_ip`` is no IP address or the message is larger than 64 MB.
     """
@@ -76,7 +79,8 @@ async def verify(
         raise ValueError(f"{name}: {len(raw):,} octets; {MOST_OCTETS:,} is the most that is verified")
     started, began, say = world.now(), time.monotonic(), progress or (lambda _: None)
     say(f"{name}: reading {len(raw):,} octets")
-    read = partial(read_message, raw, name=name, now=started, client_ip=_address(client_ip), helo=helo, profile=profile)
+    known = {"client_ip": _address(client_ip), "helo": helo, "profile": profile, "smtputf8": smtputf8}
+    read = partial(read_message, raw, name=name, now=started, **known)
     message = _with_mail_from(await _work(read, len(raw)), mail_from)
     say(f"{name}: SPF, DKIM, DMARC")
     message = message.with_authentication(await _authenticate(message, world.with_budget()))

@@ -131,6 +131,7 @@ class Verifier:
                     helo=message.helo,
                     mail_from=message.mail_from,
                     profile=self._judging.profile,
+                    smtputf8=any(option.upper() == "SMTPUTF8" for option in message.mail_options),
                     name=message.name,
                 )
         except TimeoutError:

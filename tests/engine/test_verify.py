@@ -275,3 +275,11 @@ def test_a_private_key_that_was_published_is_not_repeated(form: str) -> None:
     told = render([run_story(story)], form)
     assert "MSG016" in told
     assert "SecretSecret" not in told
+
+
+def test_texts_and_links_are_shown_with_their_lines() -> None:
+    """A soft line break of quoted-printable moves nothing; text, HTML and links count in the whole message."""
+    report = run_story(load_story(FIXTURES / "stories" / "message" / "evidence-tells-lines.toml"))
+    lines = {f.rule: [(e.name, e.line) for e in f.evidence] for f in report.findings}
+    assert lines["MSG100"] == [("text part", 14), ("HTML part", 20)]
+    assert lines["MSG130"] == [("link", 19)]

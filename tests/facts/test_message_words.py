@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import email.header
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliverkit.facts.message.words import decode_words, known_charset
+from deliverkit.facts.message.words import codec_of, decode_words, known_charset
 
 
 def test_blanks_between_two_words_vanish_and_others_stay() -> None:
@@ -106,3 +107,21 @@ def test_charsets_of_mail_are_known(name: str) -> None:
 def test_what_only_python_calls_a_codec_is_no_charset(name: str) -> None:
     """Python's codecs that transform octets, and its own inventions, are not taken for charsets."""
     assert not known_charset(name)
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("gb2312", "朱镕基"),
+        ("GB2312", "朱镕基"),
+        ("ks_c_5601-1987", "똠방각하"),
+        ("Shift_JIS", "①②"),
+        ("x-sjis", "①"),
+        ("big5", "裏"),
+    ],
+)
+def test_charsets_are_read_as_readers_read_them(charset: str, text: str) -> None:
+    """Programs declare a national standard and write the larger set their system uses; every reader shows it."""
+    octets = text.encode(codec_of(charset))
+    decoded = decode_words(f"=?{charset}?B?{base64.b64encode(octets).decode()}?=")
+    assert (decoded.text, decoded.damage) == (text, ())

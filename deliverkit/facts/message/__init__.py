@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to")
+_WITH_UTF8SMTP = re.compile(r"\bwith\s+UTF8SMTPS?A?\b", re.IGNORECASE)  # RFC 6531 §4.3
 _PLAIN_LINK = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'\\^`{|}]+", re.IGNORECASE)
 
 
@@ -82,6 +83,7 @@ class MessageFacts(Facts):
     mail_from: str | None = None
     mail_from_source: str | None = None  # "given", "Return-Path" or "From"
     profile: str | None = None
+    smtputf8: bool | None = None  # whether MAIL said SMTPUTF8; None when nobody knows
     authentication: AuthenticationFacts = field(default=not_asked("authentication was not evaluated"))
 
     @property
@@ -165,6 +167,16 @@ class MessageFacts(Facts):
     def unsubscribe(self) -> Unsubscribe:
         """List-Unsubscribe and List-Unsubscribe-Post."""
         return read_unsubscribe(self.header)
+
+    @functools.cached_property
+    def internationalized(self) -> bool:
+        """True if the message travelled with SMTPUTF8, or must because an address needs it (RFC 6531 §3.1)."""
+        if self.smtputf8 is not None:
+            return self.smtputf8
+        if any(_WITH_UTF8SMTP.search(f.value) for f in self.header.all("received")):
+            return True
+        read = (mailbox for fields in self.addresses.values() for _, one in fields for mailbox in one.mailboxes)
+        return any(not mailbox.address.isascii() for mailbox in read)
 
     def begins_like_program(self, part: Part) -> bool:
         """True if a part's first octets are those of a Windows program, whatever it is called."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from deliverkit.facts.message.wire import Header, read_header
-from deliverkit.facts.message.words import decode_words, known_charset
+from deliverkit.facts.message.words import codec_of, decode_words, known_charset
 
 DEPTH = 50
 PARTS = 1000
@@ -296,7 +296,7 @@ def _joined(numbered: dict[int, tuple[str, bool]]) -> str:
         if encoded and number == 0 and text.count("'") >= 2:
             charset, _, text = text.split("'", 2)
         octets += unquote_to_bytes(text) if encoded else text.encode("utf-8", "surrogateescape")
-    return octets.decode(charset if known_charset(charset) else "utf-8", "replace")
+    return octets.decode(codec_of(charset) if known_charset(charset) else "utf-8", "replace")
 
 
 def _disposition(header: Header, parameters: dict[str, str]) -> tuple[str, str]:
@@ -355,7 +355,7 @@ def _charset_fault(body: bytes, part: Part, charset: str) -> str | None:
     if part.type == "text/html" and not charset and octets.isascii():
         return None
     try:
-        octets.decode(name)
+        octets.decode(codec_of(name))
     except (LookupError, ValueError):
         declared = f"the declared charset {charset}" if charset else "US-ASCII, and no charset is declared"
         return f"the text is not in {declared}"
@@ -387,7 +387,7 @@ def text_of(raw: bytes, part: Part) -> str:
     charset = part.parameters.get("charset", "").strip()
     if not charset or not known_charset(charset):
         charset = "utf-8"
-    return octets.decode(charset, "replace").replace("\r\n", "\n")
+    return octets.decode(codec_of(charset), "replace").replace("\r\n", "\n")
 
 
 def line_of_text(raw: bytes, part: Part, line: int) -> int:

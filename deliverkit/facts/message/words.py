@@ -14,6 +14,12 @@ _WORD = re.compile(r"=\?([^?\s]{1,64})\?([^?\s]{0,8})\?([^?]*)\?=")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _BAD_Q = re.compile(r"=(?![0-9A-Fa-f]{2})")
 _NOT_FOR_MAIL = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"}  # Python's own
+_READ_AS = {  # charsets of which mail means a larger one, as readers do (WHATWG Encoding Standard §4.2)
+    **dict.fromkeys(("gb2312", "gb_2312_80", "gbk", "x_gbk", "cp936"), "gb18030"),
+    **dict.fromkeys(("big5", "x_x_big5"), "big5hkscs"),
+    **dict.fromkeys(("euc_kr", "ks_c_5601_1987", "ksc5601"), "cp949"),
+    **dict.fromkeys(("shift_jis", "x_sjis", "sjis"), "cp932"),
+}
 _UNFINISHED = re.compile(r"=\?[A-Za-z0-9_-]{2,40}(?:\*[A-Za-z-]+)?\?[BbQq]\?")
 
 
@@ -111,8 +117,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def codec_of(charset: str) -> str:
+    """The codec to read a charset with: programs declare gb2312 and write its superset GBK, and every reader knows."""
+    return _READ_AS.get(charset.strip().lower().replace("-", "_"), charset)
+
+
 def known_charset(name: str) -> bool:
     """True if text in this charset can be decoded."""
+    name = codec_of(name)
     if name.lower().replace("-", "_") in _NOT_FOR_MAIL:
         return False
     try:
@@ -178,7 +190,7 @@ def _text(octets: bytes | None, charset: str) -> str | None:
     if octets is None:
         return None
     try:
-        return octets.decode(charset)
+        return octets.decode(codec_of(charset))
     except (LookupError, ValueError, TypeError):
         return None
 

@@ -108,6 +108,8 @@ def spf_is_absent(facts: MessageFacts) -> Findings:
     Fix: publish an SPF record at the domain of the return path that names the sending servers.
     """
     spf = _spf(facts)
+    if not facts.mail_from and facts.authentication.passes_dmarc:
+        return  # a bounce: its HELO name needs no record while DKIM vouches for the author (RFC 7208 §2.4)
     if spf.result is Result.NONE:
         yield finding(_said(spf), at=evidence_of(spf.check.trace.answer) if spf.check.trace.answer else ())
 
@@ -241,4 +243,6 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
     needs(dmarc.identifier)
     if dmarc.identifier is not None and dmarc.identifier.method == "spf" and not facts.authentication.alignments:
         field = facts.header.first("from")
-        yield finding(f"{dmarc.header_from}: {_why(facts, dmarc)}", at=(at_field(facts, field),) if field else ())
+        fix = "Repair the DKIM signature; the finding about it says how." if facts.authentication.dkim else None
+        said = f"{dmarc.header_from}: {_why(facts, dmarc)}"
+        yield finding(said, at=(at_field(facts, field),) if field else (), fix=fix)

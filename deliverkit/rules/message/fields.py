@@ -98,15 +98,16 @@ def several_authors(facts: MessageFacts) -> Findings:
 
 @rule("MSG054", Severity.WARNING, "RFC 5321 §2.3.5")
 def from_domain_not_public(facts: MessageFacts) -> Findings:
-    """The From address has a domain that exists only on your own network.
+    """The From address has a domain that nobody outside can look up.
 
-    Why: no receiver can look it up, so no SPF, DKIM or DMARC can pass for it, and answers go nowhere.
+    Why: a name of your own network, or an IP address in brackets, has no records a receiver could find, so no SPF,
+    DKIM or DMARC can pass for it, answers go nowhere, and many receivers refuse the message.
     Fix: send from an address of a domain you publish in DNS; set the application's default From address.
     """
     for field, read in facts.addresses["from"]:
         for mailbox in read.mailboxes:
             domain = mailbox.domain
-            if domain and not domain.startswith("[") and ("." not in domain or _NOT_PUBLIC.fullmatch(domain)):
+            if domain and (domain.startswith("[") or "." not in domain or _NOT_PUBLIC.fullmatch(domain)):
                 yield finding(f"{short(mailbox.address)}", at=at_field(facts, field, mailbox.span))
 
 
@@ -191,19 +192,34 @@ def _in_address(value: str, span: tuple[int, int]) -> bool:
     return before.rfind("<") > before.rfind(">") or after.startswith("@")
 
 
-@rule("MSG058", Severity.WARNING, "RFC 2047 §2, §5")
+@rule("MSG058", Severity.WARNING, "RFC 2047 §5")
 def damaged_encoded_word(facts: MessageFacts) -> Findings:
     """An encoded word is damaged.
 
     Why: readers show the raw `=?utf-8?…?=` or question marks instead of the text, and filters count it as a sign of
     spam.
-    Fix: let the mail library encode the whole value: at most 75 characters a word, no character split between two
-    words, no blanks inside, blanks between a word and what is beside it, and a charset that exists (utf-8).
+    Fix: let the mail library encode the whole value: no character split between two words, no blanks inside, blanks
+    between a word and what is beside it, and a charset that exists (utf-8).
     """
     for field, decoded in facts.decoded:
-        if field.key not in STRUCTURED and decoded.damage:
-            details = "; ".join(dict.fromkeys(damage.detail for damage in decoded.damage[:3]))
-            yield finding(f"{field.name}: {details}", at=at_field(facts, field, decoded.damage[0].span))
+        damages = [damage for damage in decoded.damage if damage.kind != "too-long"]
+        if field.key not in STRUCTURED and damages:
+            details = "; ".join(dict.fromkeys(damage.detail for damage in damages[:3]))
+            yield finding(f"{field.name}: {details}", at=at_field(facts, field, damages[0].span))
+
+
+@rule("MSG069", Severity.NOTE, "RFC 2047 §2")
+def encoded_word_too_long(facts: MessageFacts) -> Findings:
+    """An encoded word is longer than 75 characters.
+
+    Why: most readers decode it all the same; a strict one shows the raw `=?utf-8?…?=`. Python's `email.header.Header`
+    writes 76 now and then.
+    Fix: begin a new encoded word, on a new line, before the limit; most libraries take the length as an option.
+    """
+    for field, decoded in facts.decoded:
+        long = [damage for damage in decoded.damage if damage.kind == "too-long"]
+        if long and field.key not in STRUCTURED and len(long) == len(decoded.damage):
+            yield finding(f"{field.name}: {long[0].detail}", at=at_field(facts, field, long[0].span))
 
 
 @rule("MSG059", Severity.ERROR, "RFC 5322 §3.6")

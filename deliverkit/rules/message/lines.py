@@ -184,10 +184,24 @@ def raw_eight_bit_header(facts: MessageFacts) -> Findings:
     Fix: write display names and Subject as RFC 2047 encoded words, domains as A-labels, parameters as RFC 2231 says.
     """
     guilty = [field for field in facts.header.fields if field.eight_bit]
-    if guilty:
+    if guilty and not (facts.internationalized and all(field.utf8 for field in guilty)):
         damaged = [field.name for field in guilty if not field.utf8]
         how = f"; {', '.join(dict.fromkeys(damaged))} is not even UTF-8" if damaged else " (UTF-8)"
         yield finding(_names(guilty) + how, at=tuple(at_field(facts, field) for field in guilty[:3]))
+
+
+@rule("MSG043", Severity.NOTE, "RFC 6531 §3.2, RFC 6532 §3")
+def needs_smtputf8(facts: MessageFacts) -> Findings:
+    """The message can travel with SMTPUTF8 only.
+
+    Why: an address or a field is written in UTF-8, which is sound, but each server on the way must offer SMTPUTF8;
+    one that does not returns the message (550 5.6.7).
+    Fix: nothing, where sender and recipients want it so; else write from an address in ASCII, domains as A-labels and
+    names as RFC 2047 encoded words.
+    """
+    guilty = [field for field in facts.header.fields if field.eight_bit]
+    if guilty and facts.internationalized and all(field.utf8 for field in guilty):
+        yield finding(_names(guilty), at=tuple(at_field(facts, field) for field in guilty[:3]))
 
 
 @rule("MSG042", Severity.WARNING, "RFC 5322 §2.1.1")

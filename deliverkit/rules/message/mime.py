@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from deliverkit.facts.message import MessageFacts, MimeFault
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.message.places import at_field, at_line
 from deliverkit.rules.registry import Findings, rule
 
 
-def _of(facts: MessageFacts, *kinds: str) -> Iterable[MimeFault]:
-    return [fault for fault in facts.mime.faults if fault.kind in kinds][:5]
-
-
 def _judged(facts: MessageFacts, *kinds: str) -> Findings:
-    """One finding for each fault of these kinds, at its line."""
-    for fault in _of(facts, *kinds):
-        part = f"part {fault.part}: " if fault.part else ""
-        yield finding(f"{part}{fault.detail}", at=at_line(facts, fault.line))
+    """One finding for each of these kinds of fault, however many parts have it, at the lines of the first few."""
+    for kind in kinds:
+        found = [fault for fault in facts.mime.faults if fault.kind == kind]
+        if found:
+            said = "; ".join(_said(fault) for fault in found[:3])
+            more = f"; and {len(found) - 3} parts more" if len(found) > 3 else ""
+            yield finding(said + more, at=tuple(at_line(facts, fault.line) for fault in found[:5]))
+
+
+def _said(fault: MimeFault) -> str:
+    return f"part {fault.part}: {fault.detail}" if fault.part else fault.detail
 
 
 @rule("MSG080", Severity.WARNING, "RFC 2046 §5.1.1")
@@ -30,7 +31,16 @@ def boundary_never_closed(facts: MessageFacts) -> Findings:
     Fix: end every multipart with its boundary and two hyphens at both ends; a truncated message points to a size
     limit or a timeout on the way.
     """
-    yield from _judged(facts, "boundary-never-closed")
+    found = [fault for fault in facts.mime.faults if fault.kind == "boundary-never-closed"]
+    for fault in found:
+        within = [one for one in found if one is not fault and _encloses(fault.part, one.part)]
+        if not any(_encloses(one.part, fault.part) for one in found if one is not fault):
+            more = f"; nor are the {len(within)} in it" if within else ""  # the message was cut off within them all
+            yield finding(_said(fault) + more, at=at_line(facts, fault.line))
+
+
+def _encloses(outer: str, inner: str) -> bool:
+    return not outer or inner.startswith(f"{outer}.")
 
 
 @rule("MSG081", Severity.ERROR, "RFC 2046 §5.1.1")
