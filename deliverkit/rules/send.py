@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deliverkit.data import Provider
 from deliverkit.facts.base import needs
 from deliverkit.facts.sending import Attempt, Rejection, SendFacts
 from deliverkit.findings import Draft, Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.smtp.dialogue import Trouble
+from deliverkit.smtp.dialogue import Trouble, TroubleKind
+from deliverkit.smtp.meaning import ReplyMeaning, reply_family
 from deliverkit.smtp.submission import Refusal, Stage
 
 _MUST_MATCH = "must-match-account"
@@ -273,6 +275,39 @@ def sender_is_not_the_account(facts: SendFacts) -> Findings:
         yield finding(f"From is {facts.header_from}, the account is {username}; {provider.name} {what}")
 
 
+@rule("SEND019", Severity.WARNING, "RFC 5321 §3.1, §4.5.3.2.1")
+def server_not_reached(facts: SendFacts) -> Findings:
+    """No server was reached.
+
+    Why: nothing was sent, and nobody can tell whether it would have been accepted.
+    Fix: check host and port; try from another network, because providers of access and of clouds close port 25 outward,
+    some 465 and 587 too.
+    """
+    last = needs(facts.last)
+    if last.reached or last.waits_for_tls:
+        return
+    told = "; ".join(f"{_server(facts, a)}: {a.result.problem}" for a in facts.attempts)
+    problem = last.result.problem
+    where = last.result.stage or Stage.CONNECT
+    yield finding(told, at=_seen(last, where, str(problem)), fix=_way_in(last, problem))
+
+
+def _way_in(last: Attempt, problem: object) -> str | None:
+    """What to do by how the last attempt failed; None: what the rule says."""
+    kind = problem.kind if isinstance(problem, Trouble) else None
+    if kind is TroubleKind.REFUSED:
+        return f"Nothing listens on port {last.port} there: check host and port, and whether the service runs."
+    if kind is TroubleKind.TIMEOUT and last.result.stage is Stage.GREETING:
+        return (
+            f"The server says nothing: if port {last.port} begins with TLS, use --tls implicit; else it is overloaded."
+        )
+    if kind is TroubleKind.NO_ROUTE:
+        return "This machine has no route there: check its network, and for an IPv6 address whether it has IPv6."
+    if kind is TroubleKind.NOT_ALLOWED:
+        return "The address came out of DNS and is not public: --allow-private connects all the same."
+    return None
+
+
 # -- shared -----------------------------------------------------------------------------------------------
 
 
@@ -294,8 +329,19 @@ def _told(facts: SendFacts, rejection: Rejection) -> Draft:
     return finding(
         f"{detail}. {meaning.meaning}" if meaning else detail,
         at=_seen(last, rejection.stage, str(rejection.reply)),
-        fix=meaning.fix if meaning else None,
+        fix=_login_fix(facts.provider, meaning) if rejection.stage is Stage.AUTH else meaning.fix if meaning else None,
     )
+
+
+def _login_fix(provider: Provider | None, meaning: ReplyMeaning | None) -> str | None:
+    """What to do about a refused login; where the reply itself does not tell, what the provider takes for a secret."""
+    if meaning is not None and (provider is None or meaning.provider == reply_family(provider.id)):
+        return meaning.fix
+    if provider is None:
+        return None
+    kinds = " or ".join(str(kind).replace("-", " ") for kind in provider.entry["credential"])
+    rest = str(provider.entry.get("credential_help", ""))
+    return f"{provider.name} takes as secret: {kinds}. {rest}".strip()
 
 
 def _is_withheld(problem: Refusal) -> bool:

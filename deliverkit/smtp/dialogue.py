@@ -48,7 +48,7 @@ class Trouble:
     unsent: bool = False
 
     def __str__(self) -> str:
-        awaited = f" waiting for the {self.waiting_for}" if self.waiting_for else ""
+        awaited = f" waiting for the {self.waiting_for}" if self.waiting_for not in ("", "connection") else ""
         return f"{self.kind}{awaited}{f': {self.detail}' if self.detail else ''}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -350,7 +351,7 @@ def _sni(name: str | None) -> str | None:
 def _not_connected(failed: OSError | UnicodeError, timeout_s: float) -> Trouble:
     """Which kind of failure kept TCP from standing."""
     code = getattr(failed, "errno", None)
-    said = (getattr(failed, "strerror", None) or str(failed)).lower()
+    said = (os.strerror(code) if code else str(failed)).lower()  # asyncio's own words repeat the address
     if isinstance(failed, TimeoutError):  # asyncio's own is one since 3.11; the kernel's is ETIMEDOUT
         detail = said if code == errno.ETIMEDOUT else f"no answer within {timeout_s:g} s"
         return Trouble(TroubleKind.TIMEOUT, detail, "connection")

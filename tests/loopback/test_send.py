@@ -184,7 +184,8 @@ def test_nobody_listening_is_not_reached() -> None:
         port = server.port
     report = sent(MailServer(port=port))
     assert report.exit_status() == 3
-    assert rules(report) == []
+    assert rules(report) == ["SEND019"]
+    assert f"Nothing listens on port {port}" in report.findings[0].fix.text
     assert "refused" in report.inconclusive[0].reason
 
 
