@@ -52,6 +52,7 @@ class SessionRecord:
         self._prologue: int | None = None  # events that belong to every message of the session
         self._auth_refused = False
         self._challenged = False  # the client's next line answers a 334
+        self._secret_noted = False  # of the login under way, that it came in the clear
 
     @property
     def faults(self) -> tuple[WireFault, ...]:
@@ -75,6 +76,8 @@ class SessionRecord:
         text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
         if self._challenged:
             self._challenged = False
+            if text != "*":  # RFC 4954 §4: the login is given up
+                self._secret_came()
             self.transcript.line("client", text[:_SHOWN])  # masked there
             return
         word = text[:9].partition(" ")[0].upper()
@@ -83,7 +86,9 @@ class SessionRecord:
         self.commands += 1
         self._auth_refused = secret
         self._command = MASK if secret else printable(text)[:_SHOWN]
-        self._look_for_clear_secret(secret)
+        self._secret_noted = self._secret_noted and secret
+        if secret or (self.verb == "AUTH" and len(self._command.split()) > 2):
+            self._secret_came()
         self._mark_opening()
         self.transcript.line("client", self._command)
         if not line.endswith(b"\r\n"):  # RFC 5321 §2.3.8
@@ -101,9 +106,11 @@ class SessionRecord:
             self._note_refusal(lines[0])
         return "\r\n".join(lines)
 
-    def _look_for_clear_secret(self, secret: bool) -> None:
-        if self.tls is None and (secret or (self.verb == "AUTH" and len(self._command.split()) > 2)):
-            self.note(FaultKind.CLEAR_AUTH, "credentials were sent before TLS", self.shown)
+    def _secret_came(self) -> None:
+        """Credentials came: a fault in the clear, told once a login however many lines it takes."""
+        if self.tls is None and not self._secret_noted:
+            self._secret_noted = True
+            self.note(FaultKind.CLEAR_AUTH, "credentials were sent without TLS", self.shown)
 
     def _mark_opening(self) -> None:
         """Remember where the first transaction after the opening begins."""

@@ -393,8 +393,6 @@ class SinkSession(SMTP, WireProtocol):
             await self.push("538 5.7.11 Encryption required for requested authentication mechanism")
         else:
             mechanism, _, rest = (arg or "").partition(" ")
-            if self.record.tls is None:
-                self.record.note(FaultKind.CLEAR_AUTH, "credentials were sent without TLS", self.record.shown)
             await super().smtp_AUTH(f"{mechanism.upper()} {rest}".strip())
 
     def _authenticate_login(

@@ -289,6 +289,38 @@ def test_auth_in_the_clear_when_told() -> None:
     in_sink(test, credentials=Credentials(in_clear=True))
 
 
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        ([b"AUTH PLAIN " + plain()], [1]),
+        ([b"AUTH PLAIN", plain()], [1]),
+        ([b"AUTH LOGIN", base64.b64encode(b"user"), base64.b64encode(SECRET.encode())], [1]),
+        ([b"AUTH LOGIN", b"*"], []),
+        ([b"AUTH PLAIN " + plain(password="wrong"), b"AUTH PLAIN " + plain()], [2]),
+    ],
+    ids=["at once", "when asked", "in two lines", "given up", "twice"],
+)
+def test_a_login_in_the_clear_is_counted_once(lines: list[bytes], counts: list[int]) -> None:
+    """However many lines it takes; one that was given up before anything was told is none."""
+
+    async def test(sink: Sink) -> None:
+        client = await RawClient.connect(sink.smtp_address)
+        await client.hear()
+        await client.say(b"EHLO c.example.com")
+        for line in lines:
+            await client.say(line)
+        await client.say(b"MAIL FROM:<a@example.com>")
+        await client.say(b"RCPT TO:<b@example.org>")
+        await client.say(b"DATA")
+        client.send(MESSAGE + b".\r\n")
+        await client.hear()
+        message = await sink.wait_for()
+        assert [fault.count for fault in message.faults if fault.kind is FaultKind.CLEAR_AUTH] == counts
+        await client.close()
+
+    in_sink(test, credentials=Credentials("user", SECRET, in_clear=True))
+
+
 def test_credentials_are_read_from_environment_and_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """USER:PASSWORD from each source; a fault names the source and never the secret."""
     monkeypatch.setenv("SINK_LOGIN", f"user:{SECRET}")
