@@ -48,6 +48,8 @@ class Trouble:
     unsent: bool = False
 
     def __str__(self) -> str:
+        if self.waiting_for == "connection" and self.kind in self.detail:
+            return self.detail  # "connection refused"
         awaited = f" waiting for the {self.waiting_for}" if self.waiting_for not in ("", "connection") else ""
         return f"{self.kind}{awaited}{f': {self.detail}' if self.detail else ''}"
 

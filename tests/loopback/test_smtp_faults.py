@@ -175,7 +175,7 @@ def test_a_closed_port_is_refused() -> None:
 
     trouble, transcript = run(work())
     assert trouble.kind is TroubleKind.REFUSED
-    assert "not connected: refused" in transcript.lines()[0]
+    assert "not connected: connection refused" in transcript.lines()[0]
 
 
 def _connect(address: str, port: int, timeout_s: float = 2.0) -> SmtpFlow[Any]:
