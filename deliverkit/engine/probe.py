@@ -50,6 +50,7 @@ __all__ = [
 
 _PER_HOST = 2  # connections at a time
 _AT_ONCE = 64
+_NAMES_S = 20.0  # seconds for the addresses of all hosts
 _SOCKETLESS = ("offline", "closed-world")
 
 
@@ -67,7 +68,9 @@ async def probe(
     options = options or ProbeOptions()
     wanted = [read_target(text, options) for text in targets]
     started, began = world.now(), time.monotonic()
-    found = await asyncio.gather(*(resolved(one, world, options) for one in wanted))
+    names = world.with_budget(queries=2 * len(wanted), seconds=min(_NAMES_S, options.seconds))
+    found = await asyncio.gather(*(resolved(one, names, options) for one in wanted))
+    options = replace(options, seconds=max(options.seconds - (time.monotonic() - began), 0.0))
     every = [target for mine, _ in found for target in mine]
     rows, interrupted = await _visited(every, world, options, progress or (lambda _: None))
     vantage = vantage_after(rows, world.vantage)
@@ -173,7 +176,7 @@ async def _visited(
             await asyncio.wait(tasks, timeout=options.seconds)
     except asyncio.CancelledError:
         interrupted = True
-    late = missing("interrupted" if interrupted else f"the time of {options.seconds:g} s was spent")
+    late = missing("interrupted" if interrupted else f"the time was spent ({options.seconds:.1f} s for all ports)")
     unfinished = {number for number, task in enumerate(tasks) if not task.done()}
     for number in unfinished:
         tasks[number].cancel()
