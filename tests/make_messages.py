@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.good_messages import good_messages
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 MESSAGES = FIXTURES / "messages"
 SIGNED_AT = 1795341570  # 2026-11-22T09:59:30Z, half a minute before the stories' now
@@ -31,7 +33,19 @@ HEADER = {
     "Message-ID": "<order.1001@example.com>",
 }
 TEXT = "Hello Ann,\r\n\r\nyour order 1001 is on its way.\r\n\r\n-- \r\nShop\r\n"
-USUAL = ("from", "from", "to", "subject", "subject", "date", "message-id", "mime-version", "content-type")
+USUAL: tuple[str, ...] = (
+    "from",
+    "from",
+    "to",
+    "subject",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+)
+LASTING = ("from", "to", "subject", "date", "message-id")  # what a careful list leaves alone
+THREAD = ("in-reply-to", "references")
 USUAL += ("content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "list-id", "reply-to", "cc")
 
 
@@ -201,7 +215,22 @@ def messages() -> dict[str, bytes]:
         "signed-newsletter-by-relay.eml": sign(news, domain="mailer.example.net", selector="m1"),
         "signed-twelve-times.eml": _many(plain, 12),
         "signed-one-of-two.eml": sign(sound, selector="s2"),
+        "forwarded-by-a-list.eml": _forwarded(
+            sign(plain, names=("from", "from", "to", "subject", "date", "message-id"))
+        ),
+        **{f"good-{name}.eml": sign(message(**one), names=USUAL + THREAD) for name, one in good_messages().items()},
     }
+
+
+def _forwarded(raw: bytes) -> bytes:
+    """A mailing list that leaves the author's signature whole and signs itself."""
+    listed = (
+        b"List-Id: Orders <orders.lists.example.org>\r\nList-Post: <mailto:orders@lists.example.org>\r\n"
+        b"List-Help: <mailto:orders-request@lists.example.org> (Instructions)\r\nPrecedence: list\r\n"
+        b"Sender: orders-bounces@lists.example.org\r\n"
+    )
+    names = (*LASTING, "list-id", "list-post", "sender")
+    return sign(listed + raw, domain="lists.example.org", selector="l1", names=names)
 
 
 def _many(raw: bytes, number: int) -> bytes:
