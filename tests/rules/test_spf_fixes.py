@@ -120,6 +120,14 @@ def test_the_only_sender_is_never_taken_out(tmp_path: Path) -> None:
     assert _found(tmp_path, voids, "SPF018").fix.records == ()
 
 
+def test_a_broken_term_is_never_lost(tmp_path: Path) -> None:
+    """Beside a syntax error, no other finding offers a record without the broken term."""
+    zone = 'example.com. TXT "v=spf1 ipv4:192.0.2.1 include:gone.example.net a:gone.example.com ip4:10.0.0.1 ?all"'
+    for rule in ("SPF012", "SPF020", "SPF029"):
+        assert _found(tmp_path, zone, rule).fix.records == (), rule
+    assert "ip4:192.0.2.1" in _found(tmp_path, zone, "SPF005").fix.records[0].value
+
+
 def test_hosts_of_a_provider_are_not_written_out_as_addresses(tmp_path: Path) -> None:
     """A provider's addresses change without telling; those of the domain's own hosts may be written down."""
     includes = " ".join(f"include:{n}.example.net" for n in range(9))

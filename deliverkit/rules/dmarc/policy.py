@@ -9,7 +9,7 @@ from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Severity, finding
 from deliverkit.names import labels
 from deliverkit.protocols.dmarc.record import POLICIES
-from deliverkit.rules.dmarc.reading import evidence, stated_policy
+from deliverkit.rules.dmarc.reading import evidence, stated_policy, with_reports
 from deliverkit.rules.dmarc.repair import proposal
 from deliverkit.rules.registry import Findings, rule
 
@@ -25,9 +25,8 @@ def watching_without_reports(facts: DomainFacts) -> Findings:
     """
     record = stated_policy(facts)
     if record.p == "none" and not record.rua:
-        address = f"mailto:dmarc@{facts.dmarc.discovery.record_domain}"
-        records = proposal(facts.dmarc, record, rua=address)
-        yield finding("p=none without rua", at=evidence(facts.dmarc, [record.span("p")]), records=records)
+        at = evidence(facts.dmarc, [record.span("p")])
+        yield finding("p=none without rua", at=at, records=with_reports(facts, record))
 
 
 @rule("DMARC021", Severity.NOTE, "RFC 9989 §5.1.5")

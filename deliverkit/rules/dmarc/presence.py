@@ -10,7 +10,7 @@ from deliverkit.flow import Status
 from deliverkit.protocols.dmarc.discover import Step
 from deliverkit.protocols.dmarc.record import DmarcRecord
 from deliverkit.protocols.fault import Fault
-from deliverkit.rules.dmarc.reading import evidence, listed, of_faults
+from deliverkit.rules.dmarc.reading import cut_short, evidence, listed, of_faults
 from deliverkit.rules.dmarc.repair import addresses, proposal, repaired, rewritten
 from deliverkit.rules.registry import Findings, rule
 
@@ -109,7 +109,7 @@ def policy_and_report_address_missing(facts: DomainFacts) -> Findings:
     if not record.applies:
         wrong = [*record.faults_of("invalid-policy", "missing-semicolon"), *_invalid_addresses(record)]
         yield finding(
-            listed(wrong) or "the record has no p tag and no rua tag",
+            listed(wrong) or f"the record has no p tag and no rua tag{cut_short(record.text)}",
             at=of_faults(dmarc, wrong) or evidence(dmarc),
             records=proposal(dmarc, record),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deliverkit.facts.base import NotApplicable, needs
+from deliverkit.facts.base import Missing, NotApplicable, needs
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import Evidence, evidence_of
+from deliverkit.findings import Evidence, RecordText, evidence_of
 from deliverkit.protocols.dmarc.record import DmarcRecord
 from deliverkit.protocols.fault import Fault
+from deliverkit.rules.dmarc.repair import proposal
 
 
 def record_in_force(facts: DomainFacts) -> DmarcRecord:
@@ -44,3 +45,19 @@ def of_faults(dmarc: DmarcFacts, faults: Iterable[Fault]) -> tuple[Evidence, ...
 def listed(faults: Iterable[Fault]) -> str:
     """The faults in one line."""
     return "; ".join(dict.fromkeys(fault.detail for fault in faults))
+
+
+def cut_short(text: str) -> str:
+    """A remark on a record that is nothing but its version."""
+    if ";" in text.strip().rstrip(";"):
+        return ""
+    return ": it ends behind v=DMARC1 (in a zone file, a semicolon outside quotation marks begins a comment)"
+
+
+def with_reports(facts: DomainFacts, record: DmarcRecord) -> tuple[RecordText, ...]:
+    """The record with a report address at its own domain, unless that domain is known to take no mail."""
+    where, mx = facts.dmarc.discovery.record_domain, facts.raw("mx")
+    told = not isinstance(mx, Missing) and mx.answer.known
+    if told and where == facts.name and not (mx.receives or mx.implicit):
+        return ()
+    return proposal(facts.dmarc, record, rua=f"mailto:dmarc@{where}")

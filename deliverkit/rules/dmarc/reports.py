@@ -6,7 +6,7 @@ from deliverkit.facts.base import Unobserved
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dmarc.destinations import Consent, Destination
-from deliverkit.rules.dmarc.reading import evidence, record_in_force, stated_policy
+from deliverkit.rules.dmarc.reading import evidence, record_in_force, stated_policy, with_reports
 from deliverkit.rules.dmarc.repair import proposal, with_mailto
 from deliverkit.rules.registry import Findings, rule
 
@@ -20,10 +20,7 @@ def no_report_address(facts: DomainFacts) -> Findings:
     """
     record = stated_policy(facts)
     if record.p != "none" and record.tags.get("rua") is None:
-        address = f"mailto:dmarc@{facts.dmarc.discovery.record_domain}"
-        yield finding(
-            "there is no rua tag", at=evidence(facts.dmarc), records=proposal(facts.dmarc, record, rua=address)
-        )
+        yield finding("there is no rua tag", at=evidence(facts.dmarc), records=with_reports(facts, record))
 
 
 @rule("DMARC041", Severity.WARNING, "RFC 9989 §4.6")

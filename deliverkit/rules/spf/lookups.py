@@ -27,7 +27,7 @@ from deliverkit.rules.spf.reading import (
     txt,
     where,
 )
-from deliverkit.rules.spf.repair import replaced, without_dead
+from deliverkit.rules.spf.repair import replaced, without
 
 HEADROOM = 8
 TOLD = 6
@@ -186,7 +186,7 @@ def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner:
     elif glued and node is tree.root:
         record = replaced(one_record(facts), {branch.term.span: branch.term.text[: -len("-all")] + " -all"})
     elif node is tree.root and branch.term.name == "include":
-        record = without_dead(one_record(facts), [branch.term.span])
+        record = without(one_record(facts), [branch.term.span])
         offer = f"publish this record, which leaves {short(branch.term.text)} out"
         fix = f"correct the name, or {offer}" if record else "correct the name, or name the servers that send instead"
     return finding(
@@ -257,7 +257,7 @@ def too_many_void_lookups(facts: DomainFacts) -> Findings:
     both = all(w.void_count > MAX_VOIDS for w in tree.worst)
     clients = "all clients" if both else f"IPv{worst.family} clients"
     dead = [b.term.span for b in tree.root.branches if _empty(b)]
-    record = without_dead(one_record(facts), dead) if dead else None
+    record = without(one_record(facts), dead) if dead else None
     yield finding(
         f"{worst.void_count} lookups find nothing for {clients}, {MAX_VOIDS} are allowed: "
         + ", ".join(f"{short(step.term)} ({where(step.path)})" for step in worst.voids[:6]),

@@ -12,7 +12,7 @@ from deliverkit.flow import Status
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import here, joined, one_record, short, txt
-from deliverkit.rules.spf.repair import foreign, merged, network_term, repaired, replaced
+from deliverkit.rules.spf.repair import foreign, merged, network_term, repaired, spliced
 
 NOTHING = "v=spf1 -all"
 ANSWER_OCTETS = 512  # RFC 7208 §3.4
@@ -250,7 +250,7 @@ def spf_mechanism_with_equals_sign(facts: DomainFacts) -> Findings:
     if not guilty:
         return
     meant = {f.span: record.text[f.span[0] : f.span[1]].replace("=", ":", 1) for f in guilty}
-    mended = repaired(replaced(record, meant))
+    mended = repaired(spliced(record.text, meant))
     yield finding(
         "; ".join(fault.detail for fault in guilty[:LISTED]),
         at=tuple(e for fault in guilty[:LISTED] for e in here(facts.spf, fault.span)),

@@ -148,23 +148,27 @@ def _is_redirect(term: Directive | Modifier) -> bool:
     return isinstance(term, Modifier) and term.name == "redirect"
 
 
-def without(record: Record, spans: Iterable[tuple[int, int]]) -> str:
-    """The record without the terms at these places."""
-    dropped = set(spans)
-    return " ".join(["v=spf1", *(term.text for term in record.terms if term.span not in dropped)])
-
-
-def without_dead(record: Record, spans: Iterable[tuple[int, int]]) -> str | None:
-    """The same for terms that stop the evaluation; None if nobody would be left: then all mail would fail."""
-    left = without(record, spans)
-    kept = parse_record(left)
+def without(record: Record, spans: Iterable[tuple[int, int]]) -> str | None:
+    """The record without the terms at these places; None if nobody would be left, for then all mail would fail."""
+    left = replaced(record, dict.fromkeys(spans, ""))
+    kept = parse_record(left or "v=spf1")
     return left if kept.redirect or any(directive.name != "all" for directive in kept.directives) else None
 
 
-def replaced(record: Record, change: dict[tuple[int, int], str]) -> str:
-    """The record with the terms at these places written differently; an empty text drops the term."""
+def replaced(record: Record, change: dict[tuple[int, int], str]) -> str | None:
+    """The record with the terms at these places written differently; an empty text drops the term.
+
+    None for a record with a broken term, which would be lost.
+    """
     terms = (change.get(term.span, term.text) for term in record.terms)
-    return " ".join(["v=spf1", *(term for term in terms if term)])
+    return None if record.fatal else " ".join(["v=spf1", *(term for term in terms if term)])
+
+
+def spliced(text: str, change: dict[tuple[int, int], str]) -> str:
+    """The text with these places written differently, whatever stands around them."""
+    for (start, end), new in sorted(change.items(), reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
 
 
 def with_addresses(record: Record, addresses: Iterable[str]) -> str:
