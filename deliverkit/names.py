@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE)
 
@@ -16,8 +16,7 @@ class BadName(ValueError):
     """The text is no domain name; the message says why and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(NamedTuple):
     """A domain as it was typed, the name that was meant, and a remark where the two differ."""
 
     given: str

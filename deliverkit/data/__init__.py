@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deliverkit.names import key, labels, within
 
@@ -39,8 +39,7 @@ class Provider:
     entry: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(NamedTuple):
     """A DKIM selector worth trying. ``deep`` marks those of the deep scan only."""
 
     name: str

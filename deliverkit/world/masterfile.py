@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deliverkit.flow import Source
 from deliverkit.world import rdata
@@ -38,8 +38,7 @@ class ZoneError(ValueError):
         super().__init__(f"{place}: {why}{shown}; {remedy}")
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneRecord:
+class ZoneRecord(NamedTuple):
     """One record of a zone; ``name`` is absolute and canonical, ``value`` as `flow.Answer` documents it."""
 
     name: str
@@ -49,8 +48,7 @@ class ZoneRecord:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class MasterFile:
+class MasterFile(NamedTuple):
     """What a file said: its records in order, its first ``$ORIGIN``, and the names of the files it took in."""
 
     records: tuple[ZoneRecord, ...]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from deliverkit.world.values import canonical, text_octets
 
@@ -20,8 +19,7 @@ _ESCAPED = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
 _FINAL_DOT = re.compile(r"(?:^|[^\\])(?:\\\\)*\.$")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word of a master file, escapes untouched; ``quoted`` ones stood in quotation marks."""
 
     text: str

@@ -7,10 +7,10 @@ The semantics are those of RFC 1034 §4.3.2 with RFC 4592 (wildcards, empty non-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from deliverkit.names import labels, within
 from deliverkit.world.masterfile import (
@@ -43,8 +43,7 @@ class Outcome(StrEnum):
     OUTSIDE = "outside"  # not at or below the origin
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The answer of one zone; ``wildcard`` names the record that was expanded, if one was."""
 
     outcome: Outcome
@@ -146,7 +145,7 @@ class Zone:
         source = f"*.{encloser}" if encloser != "." else "*"
         if source not in self._names:
             return Found(Outcome.NXDOMAIN)
-        return replace(_at_node(self._nodes.get(source, {}), type_), wildcard=source)
+        return _at_node(self._nodes.get(source, {}), type_)._replace(wildcard=source)
 
     def faults(self) -> tuple[ZoneFault, ...]:
         """The records with which a server would not serve this zone as written."""
@@ -184,7 +183,7 @@ def _redirected(name: str, dname: ZoneRecord, type_: str) -> Found:
     if target is None:
         return Found(Outcome.NXDOMAIN)
     if type_ == "CNAME":
-        return Found(Outcome.RECORDS, (replace(dname, name=name, type="CNAME", value=target),))
+        return Found(Outcome.RECORDS, (dname._replace(name=name, type="CNAME", value=target),))
     return Found(Outcome.ALIAS, (dname,), target=target)
 
 

@@ -5,9 +5,9 @@ A temporary error is no refusal, and nothing found here changes the policy that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.protocols.dmarc.discover import Discovery, Source, walk
@@ -73,8 +73,7 @@ def _worth_asking(uri: ReportUri) -> bool:
     return uri.valid and uri.scheme == "mailto"
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
+class _Standing(NamedTuple):
     consent: Consent
     why: str
     asked: str | None = None
@@ -107,7 +106,7 @@ def _host(host: str, policy_domain: str, org_domain: str | None) -> Flow[_Standi
     """One destination host: its consent, and whether it takes mail at all."""
     both: tuple[Any, ...] = yield from together(_consent(host, policy_domain, org_domain), _takes_mail(host))
     standing: _Standing = both[0]
-    return replace(standing, takes_mail=both[1])
+    return standing._replace(takes_mail=both[1])
 
 
 def _consent(host: str, policy_domain: str, org_domain: str | None) -> Flow[_Standing]:
