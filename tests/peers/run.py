@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ _INTERPRETERS = {".js": "node", ".pl": "perl", ".php": "php"}
 
 
 def run(
-    command: list[str | Path], given: bytes = b"", *, seconds: float = 60, **env: str
+    command: Sequence[str | Path], given: bytes = b"", *, seconds: float = 60, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end; what it printed is in ``stdout`` and ``stderr``."""
     program = find(str(command[0])) or str(command[0])

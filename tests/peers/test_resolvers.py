@@ -11,6 +11,7 @@ import dns.message
 import dns.query
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from dns.dnssectypes import Algorithm
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from deliverkit.demo.domains import DemoDomain, sound, twin
@@ -58,7 +59,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Knot, Un
     knot = Knot(folder / "knot", zones, f"{network}1", signed=names[1:])
     knot.start()
     stranger = dns.dnssec.make_dnskey(
-        ec.generate_private_key(ec.SECP256R1()).public_key(), dns.dnssec.Algorithm.ECDSAP256SHA256, flags=257
+        ec.generate_private_key(ec.SECP256R1()).public_key(), Algorithm.ECDSAP256SHA256, flags=257
     )
     anchors = [anchor("signed.example.", published_key(knot, "signed.example.")), anchor("bogus.example.", stranger)]
     stubs = dict.fromkeys(zones, (knot.address, knot.port))

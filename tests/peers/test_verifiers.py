@@ -227,7 +227,16 @@ def test_rsa_sha1_is_refused_as_rfc_8301_demands(tmp_path: Path) -> None:
     """opendkim-testmsg knows no other algorithm: the signature may be sound, and yet must not pass."""
     pair = key_pairs()["rsa"]
     (tmp_path / "key.pem").write_bytes(pair.private.secret)
-    command = ["opendkim-testmsg", "-C", "-d", DOMAIN, "-s", pair.selector, "-k", tmp_path / "key.pem"]
+    command: list[str | Path] = [
+        "opendkim-testmsg",
+        "-C",
+        "-d",
+        DOMAIN,
+        "-s",
+        pair.selector,
+        "-k",
+        tmp_path / "key.pem",
+    ]
     done = run([*command, "-t", tmp_path], MESSAGES["plain"])
     assert done.returncode == 0, done.stderr
     assert re.search(rb"a=rsa-sha1;", done.stdout)
@@ -244,7 +253,7 @@ def test_opendkim_agrees_which_private_key_a_record_belongs_to(nameserver: Names
         file = tmp_path / f"{fits}.pem"
         file.touch(0o600)
         file.write_bytes(secret)
-        where = ["-x", tmp_path / "testkey.conf", "-d", DOMAIN, "-s", pair.selector, "-k", file]
+        where: list[str | Path] = ["-x", tmp_path / "testkey.conf", "-d", DOMAIN, "-s", pair.selector, "-k", file]
         done = run(["opendkim-testkey", *where])
         assert (done.returncode == 0) is fits, done.stderr
         assert matches(load_private_key(file), parse_key(pair.private.record)) is fits

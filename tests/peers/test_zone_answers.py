@@ -84,7 +84,7 @@ def random_zone(seed: int) -> str:
     chance = random.Random(seed)
     owners = [".".join(labels) for depth in (1, 2, 3) for labels in itertools.product(LABELS, repeat=depth)]
     targets = ["@", *owners, "outside.example.net."]
-    lines = []
+    lines: list[str] = []
     for owner in chance.sample(owners, 9):
         kind = chance.choice(("A", "A", "TXT", "TXT", "MX", "CNAME", "CNAME", "NS"))
         if kind == "NS" and owner.startswith("*"):
