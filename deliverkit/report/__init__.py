@@ -15,11 +15,12 @@ def render(
         import json
 
         from deliverkit.report.jsonable import report_json
+        from deliverkit.report.plain import plain_json
 
         if format_ == "jsonl":
-            return "".join(json.dumps(report_json(r), ensure_ascii=False) + "\n" for r in reports)
+            return plain_json("".join(json.dumps(report_json(r), ensure_ascii=False) + "\n" for r in reports))
         whole = report_json(reports[0]) if len(reports) == 1 else {"reports": [report_json(r) for r in reports]}
-        return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+        return plain_json(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
     if format_ == "markdown":
         from deliverkit.report.markdown import render_markdown
 

@@ -23,6 +23,17 @@ def plain(text: str, limit: int | None = None) -> str:
     return shown
 
 
+def plain_json(text: str) -> str:
+    """JSON of the same meaning without what `plain` would escape: terminals show it as well."""
+    return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else _utf16(match[0]), text)
+
+
+def _utf16(character: str) -> str:
+    """A character as JSON escapes it (RFC 8259 §7): ``\\uXXXX``, two of them beyond the basic plane."""
+    octets = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{octets[i : i + 2].hex()}" for i in range(0, len(octets), 2))
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # a surrogate escape stands for one octet

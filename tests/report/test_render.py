@@ -19,7 +19,7 @@ from deliverkit.report.model import Report, Subject, Verdict, exit_status
 from deliverkit.report.plain import plain
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8"))
-HOSTILE = "\x1b]0;owned\x07\x1b[31m<script>alert(1)</script>\u202e`${x}`\udcff\r\n| a | b |"
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\x9b31m\x7f<script>alert(1)</script>\u202e\U000e0041`${x}`\udcff\r\n| a | b |"
 FORMATS = ("text", "json", "jsonl", "markdown", "html")
 
 
@@ -41,8 +41,10 @@ def test_hostile_text_is_harmless_in_every_format(format_: str) -> None:
     """No control character, no direction trick and no raw tag leaves a renderer."""
     said = render([report(one(text=HOSTILE), inconclusive=(Inconclusive("SPF001", HOSTILE, HOSTILE, True),))], format_)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", said)
-    if format_ not in ("json", "jsonl"):
-        assert "\u202e" not in said
+    assert "\u202e" not in said
+    assert "\U000e0041" not in said
+    if format_ == "json":
+        assert json.loads(said)["findings"][0]["detail"] == HOSTILE.replace("\udcff", "\\xff")
     if format_ == "html":
         assert "<script" not in said
     said.encode("utf-8")
