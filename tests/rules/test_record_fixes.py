@@ -125,3 +125,27 @@ def test_no_record_makes_a_rule_crash(zone: dict[str, list[str]]) -> None:
             assert "\n" not in record.value
             if is_dmarc(record.value) and finding.rule != "DMARC003":
                 assert parse_dmarc(record.value).faults == ()
+
+
+def _offered(tmp_path: Path, zone: str, rule: str) -> list[str]:
+    """What the one finding of a rule offers to publish, in an audit of SPF, DMARC and MX."""
+    story = tmp_path / "story.toml"
+    story.write_text(f'title = "t"\nonly = ["spf", "dmarc", "mx"]\nzone = \'\'\'\n{zone}\n\'\'\'\n', encoding="utf-8")
+    found = next(finding for finding in run_story(load_story(story)).findings if finding.rule == rule)
+    return [record.value for record in found.fix.records]
+
+
+def test_a_domain_that_sends_is_not_told_to_reject_at_once(tmp_path: Path) -> None:
+    """p=reject is offered only where nothing shows that the domain sends mail."""
+    web = "example.com. A 198.51.100.1"
+    assert _offered(tmp_path, web, "DMARC002") == ["v=DMARC1; p=reject"]
+    assert _offered(tmp_path, f'{web}\nexample.com. TXT "v=spf1 ip4:192.0.2.1 -all"', "DMARC002") == []
+    assert _offered(tmp_path, f'{web}\nexample.com. TXT "v=spf1 -all"', "DMARC002") == ["v=DMARC1; p=reject"]
+
+
+def test_no_report_address_is_offered_at_a_domain_without_mail(tmp_path: Path) -> None:
+    """Reports to a domain with a null MX would bounce."""
+    record = '_dmarc.example.com. TXT "v=DMARC1; p=reject; np=reject"\nexample.com. MX'
+    assert _offered(tmp_path, f"{record} 0 .", "DMARC040") == []
+    with_mail = _offered(tmp_path, f"{record} 10 mx.example.com.", "DMARC040")
+    assert with_mail == ["v=DMARC1; p=reject; np=reject; rua=mailto:dmarc@example.com"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import NotApplicable, needs
+from deliverkit.facts.base import Missing, NotApplicable, needs
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import RecordText, Severity, evidence_of, finding
@@ -42,8 +42,15 @@ def no_record_without_mail(facts: DomainFacts) -> Findings:
         yield finding(
             f"no DMARC record at {_asked(facts.dmarc)}{_instead(facts.dmarc)}",
             at=evidence_of(facts.dmarc.answer),
-            records=(_record(facts, "v=DMARC1; p=reject"),),
+            records=() if _sends(facts) else (_record(facts, "v=DMARC1; p=reject"),),
         )
+
+
+def _sends(facts: DomainFacts) -> bool:
+    """True if something shows that mail leaves in the domain's name: it would be lost under p=reject if unsigned."""
+    spf = facts.raw("spf")
+    authorised = not isinstance(spf, Missing) and spf.answer.known and spf.parsed is not None
+    return bool(facts.sends_from) or (authorised and any(d.name != "all" for d in spf.parsed.directives))
 
 
 @rule("DMARC003", Severity.ERROR, "RFC 9989 §4.5")
