@@ -173,6 +173,7 @@ def messages() -> dict[str, bytes]:
         "signed.eml": sound,
         "signed-newsletter.eml": sign(news),
         "signed-twice.eml": sign(sign(plain), selector="ed1", key="test-only-ed25519.pem", algorithm="ed25519-sha256"),
+        "signed-ed25519-only.eml": sign(plain, selector="ed1", key="test-only-ed25519.pem", algorithm="ed25519-sha256"),
         "signed-post-left-out.eml": sign(news, names=without_post),
         "signed-by-relay-only.eml": sign(plain, domain="mailer.example.net", selector="m1"),
         "signed-by-subdomain.eml": sign(plain, domain="news.example.com"),

@@ -9,7 +9,7 @@ from deliverkit.protocols.dkim.verify import Kind
 from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
-from deliverkit.rules.message.places import at_field
+from deliverkit.rules.message.places import at_field, for_ordinary_mail
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -82,6 +82,7 @@ def spf_softfails(facts: MessageFacts) -> Findings:
     pass.
     Fix: add the sending server to the SPF record, or send through a server that is in it.
     """
+    for_ordinary_mail(facts)
     spf = _spf(facts)
     if spf.result is Result.SOFTFAIL:
         yield finding(_said(spf), at=_record(spf))
@@ -94,6 +95,7 @@ def spf_is_neutral(facts: MessageFacts) -> Findings:
     Why: neutral counts as if there were no record; DMARC needs a pass.
     Fix: name the sending servers in the SPF record, and end it with `~all` or `-all`.
     """
+    for_ordinary_mail(facts)
     spf = _spf(facts)
     if spf.result is Result.NEUTRAL:
         yield finding(_said(spf), at=_record(spf))
@@ -107,6 +109,7 @@ def spf_is_absent(facts: MessageFacts) -> Findings:
     both.
     Fix: publish an SPF record at the domain of the return path that names the sending servers.
     """
+    for_ordinary_mail(facts)
     spf = _spf(facts)
     if not facts.mail_from and facts.authentication.passes_dmarc:
         return  # a bounce: its HELO name needs no record while DKIM vouches for the author (RFC 7208 §2.4)
@@ -214,6 +217,7 @@ def dmarc_fails_without_policy(facts: MessageFacts) -> Findings:
     first stricter policy will stop it.
     Fix: sign with DKIM for the domain in From, or use a return path of that domain that passes SPF.
     """
+    for_ordinary_mail(facts)
     dmarc = _dmarc(facts)
     if dmarc.result == "fail" and dmarc.policy not in ("quarantine", "reject"):
         yield finding(f"{dmarc.header_from}, p={dmarc.policy or '?'}: {_why(facts, dmarc)}", at=_policy(dmarc))
@@ -226,6 +230,7 @@ def dmarc_does_not_apply(facts: MessageFacts) -> Findings:
     Why: anybody can write that domain into From, and receivers have no rule for telling mail of yours from theirs.
     Fix: publish a DMARC record at `_dmarc.` and the domain, beginning with p=none and a rua address.
     """
+    for_ordinary_mail(facts)
     dmarc = _dmarc(facts)
     if dmarc.result == "none":
         yield finding(f"{dmarc.header_from}: {dmarc.why}")
@@ -239,6 +244,7 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
     not rely on SPF only.
     Fix: sign with DKIM for the domain in From.
     """
+    for_ordinary_mail(facts)
     dmarc = _dmarc(facts)
     needs(dmarc.identifier)
     if dmarc.identifier is not None and dmarc.identifier.method == "spf" and not facts.authentication.alignments:

@@ -6,6 +6,8 @@ the volume and the two days for honouring a request cannot be seen in a message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deliverkit.facts.base import NotApplicable, Unobserved
 from deliverkit.facts.message import MessageFacts
 from deliverkit.facts.message.unsubscribe import host_of, scheme_of
@@ -72,7 +74,7 @@ def one_click_is_broken(facts: MessageFacts) -> Findings:
 
 
 def _uncovered(facts: MessageFacts) -> str | None:
-    """What keeps a passing signature from covering both fields; None if one does."""
+    """What a passing signature leaves open of both fields; None if one covers them, or none passes at all."""
     given = facts.unsubscribe
     if not given.fields or not given.posts:
         raise NotApplicable
@@ -84,14 +86,14 @@ def _uncovered(facts: MessageFacts) -> str | None:
     if waiting is not None:
         raise Unobserved(waiting.detail)
     if not passing:
-        return "no DKIM signature passes"
+        return None  # that is told by other rules
     left = sorted(_BOTH - set(passing[0].coverage.signed)) or sorted(_BOTH & set(passing[0].coverage.unsigned))
     return f"h= of the signature by {passing[0].domain} leaves out {' and '.join(left)}"
 
 
 @rule("MSG152", Severity.WARNING, "RFC 8058 §4")
 def one_click_not_signed(facts: MessageFacts) -> Findings:
-    """The unsubscribe fields are not covered by a valid DKIM signature.
+    """The DKIM signature leaves out the unsubscribe fields.
 
     Why: receivers must ignore a one-click link that nobody signed for, so the button does not appear.
     Fix: put List-Unsubscribe and List-Unsubscribe-Post into the list of signed headers (`h=`); many signers leave the
@@ -106,7 +108,7 @@ def one_click_not_signed(facts: MessageFacts) -> Findings:
 
 @rule("MSG153", Severity.ERROR, "RFC 8058 §4")
 def bulk_one_click_not_signed(facts: MessageFacts) -> Findings:
-    """Bulk mail whose unsubscribe fields are not covered by a valid DKIM signature.
+    """Bulk mail whose DKIM signature leaves out the unsubscribe fields.
 
     Why: Gmail and Yahoo count an unsigned one-click link as none, and demand one of bulk senders.
     Fix: put List-Unsubscribe and List-Unsubscribe-Post into the list of signed headers (`h=`) of a signature that
@@ -189,7 +191,16 @@ def bulk_needs_dkim(facts: MessageFacts) -> Findings:
         return
     if waiting is not None:
         raise Unobserved(waiting.detail)
-    yield finding("; ".join(f"{v.domain}: {v.kind}" for v in verdicts if v.kind) or "no signature that counts")
+    signatures = at_fields(facts, facts.header.all("dkim-signature")[:3])
+    yield finding("; ".join(_failing(facts)) or "no DKIM-Signature field", at=signatures)
+
+
+def _failing(facts: MessageFacts) -> Iterator[str]:
+    """Why each signature earns nothing."""
+    authentication = facts.authentication
+    for number, verdict in enumerate(authentication.dkim):
+        why = "the key is in test mode (t=y)" if verdict.testing and not verdict.kind else verdict.detail
+        yield f"{verdict.domain or '?'}: {authentication.mutation(number) or why}"
 
 
 @rule("MSG158", Severity.ERROR, "bulk sender requirements of Gmail, Yahoo and Microsoft")

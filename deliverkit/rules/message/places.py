@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.message import Field, MessageFacts, Place
 from deliverkit.findings import Evidence
 
@@ -39,6 +40,12 @@ def at_places(facts: MessageFacts, places: Iterable[Place], around: int = 20) ->
         octets = facts.octets[start : place.offset + around]
         shown.append(at_line(facts, place.line, repr(octets)[2:-1]))
     return tuple(shown)
+
+
+def for_ordinary_mail(facts: MessageFacts) -> None:
+    """For rules whose cause is an error of its own in bulk mail (`rules.message.bulk`): there they keep silent."""
+    if facts.bulk:
+        raise NotApplicable
 
 
 def short(text: str, most: int = 60) -> str:

@@ -15,7 +15,7 @@ from deliverkit.findings import Evidence, Severity, evidence_of, finding
 from deliverkit.names import within
 from deliverkit.protocols.dkim.key import RECOMMENDED, parse_key
 from deliverkit.protocols.dkim.verify import MOST_SIGNATURES, Kind, Result, SignatureVerdict
-from deliverkit.rules.message.places import at_field
+from deliverkit.rules.message.places import at_field, for_ordinary_mail
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -83,6 +83,7 @@ def not_signed(facts: MessageFacts) -> Findings:
     Fix: have the sending server or the application sign with a key of the domain in From (`deliverkit send
     --dkim-key` shows what that looks like).
     """
+    for_ordinary_mail(facts)
     if not facts.header.fields:
         raise NotApplicable  # a message without any header has one fault, not several
     if not facts.authentication.dkim and not facts.header.all("dkim-signature"):
@@ -278,6 +279,19 @@ def several_keys(facts: MessageFacts) -> Findings:
         if verdict.key_records > 1:
             detail = f"{_name(verdict)}: {verdict.key_records} records at {verdict.signature.key_name}"
             yield finding(detail, at=(*_evidence(facts, number, verdict)[:1], *_records(verdict)))
+
+
+@rule("MSG070", Severity.WARNING, "RFC 8463 §3")
+def signed_with_ed25519_only(facts: MessageFacts) -> Findings:
+    """The author's domain signed with Ed25519 alone.
+
+    Why: few of the large receivers verify Ed25519; to the others the message carries no signature.
+    Fix: sign with an RSA key of 2048 bits at another selector as well; both signatures may stand side by side.
+    """
+    counted = [(n, v) for n, v in _passing(facts) if v.authenticated_domain and _of_author(facts, v)]
+    if counted and all(verdict.algorithm == "ed25519-sha256" for _, verdict in counted):
+        number, verdict = counted[0]
+        yield finding(f"{_name(verdict)}: a={verdict.algorithm}", at=_evidence(facts, number, verdict)[:1])
 
 
 @rule("MSG029", Severity.NOTE, "RFC 6376 §6.1")
