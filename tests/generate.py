@@ -11,6 +11,7 @@ from deliverkit.cli import VERBS, cli
 from deliverkit.explain import rule_markdown
 from deliverkit.report.schema import report_schema
 from deliverkit.rules.registry import all_rules
+from tests.golden.render import GOLDEN, golden_pages
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -47,13 +48,13 @@ def schema_page() -> dict[Path, str]:
 
 def pages() -> dict[Path, str]:
     """Everything generated."""
-    return {**rule_pages(), **cli_page(), **schema_page()}
+    return {**rule_pages(), **cli_page(), **schema_page(), **golden_pages()}
 
 
 def main() -> None:
-    """Write all pages, and take away pages of rules that went."""
+    """Write all pages, and take away pages of rules and stories that went."""
     written = pages()
-    for path in (DOCS / "rules").glob("*.md"):
+    for path in (*(DOCS / "rules").glob("*.md"), *GOLDEN.glob("*.*")):
         if path not in written:
             path.unlink()
     for path, text in written.items():

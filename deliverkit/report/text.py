@@ -140,9 +140,11 @@ def _pointed(value: str, span: tuple[int, int], room: int, bar: str) -> Iterator
 
 
 def _checked(report: Report) -> str:
-    said = f"{len(report.passed)} rules passed, {len(report.not_applicable)} did not apply"
+    said = (
+        f"{len(report.passed)} rule{'s' * (len(report.passed) != 1)} passed, {len(report.not_applicable)} did not apply"
+    )
     if report.not_asked:
-        said += f", {len(report.not_asked)} were not asked"
+        said += f", {len(report.not_asked)} not asked"
     return f"{said}; {report.elapsed_s:.1f} s."
 
 

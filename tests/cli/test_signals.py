@@ -83,7 +83,7 @@ def test_an_audit_of_many_writes_what_was_found(folder: Path, silence: Silence) 
 
 
 def test_a_probe_writes_the_ports_that_were_seen(folder: Path, silence: Silence) -> None:
-    """One refuses, two keep us waiting; a host is visited twice at a time, so the second call tells the first is done."""
+    """One refuses, two keep us waiting; two at a time are visited, so the second call tells that the first is done."""
     targets = ("127.0.0.1:1/mx", f"{silence.address}/mx", f"{silence.address}/submission")
     process = start("probe", *targets, "--control", "none", "--format", "jsonl", cwd=folder)
     silence.called()
