@@ -120,10 +120,14 @@ async def _probe(
 def _ports(text: str | None) -> tuple[int, ...]:
     numbers = []
     for word in (text or "").replace(",", " ").split():
-        if not word.isdigit() or not 0 < int(word[:6]) < 65536:
+        if not _is_port(word):
             usage_error(f"--ports: {word!r} is not a port number")
         numbers.append(int(word))
     return tuple(numbers)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536
 
 
 def _controls(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -131,7 +135,7 @@ def _controls(texts: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     for text in texts:
         host, _, port = text.rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not _is_port(port):
             usage_error(f"--control {text!r}: expected HOST:PORT, or none")
     return texts
 

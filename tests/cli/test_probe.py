@@ -22,6 +22,9 @@ def run(*args: str) -> Result:
     [
         (["mx.example.com:2525"], "no customary role"),
         (["--ports", "25,x", "mx.example.com"], "not a port number"),
+        (["--ports", "²5", "mx.example.com"], "not a port number"),
+        (["--control", "mx.example.com:99999", "mx.example.com"], "expected HOST:PORT"),
+        (["--control", "mx.example.com:²", "mx.example.com"], "expected HOST:PORT"),
         (["--name", "a b", "mx.example.com"], "not a domain name"),
         (["--helo", "a\nb", "mx.example.com"], "--helo"),
         (["--control", "somewhere", "mx.example.com"], "expected HOST:PORT"),

@@ -265,6 +265,30 @@ def test_a_server_that_goes_on_in_the_clear_after_starttls() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ending", "told"), [("stalls", "the handshake did not end"), ("closes", "the server closed the connection")]
+)
+@pytest.mark.parametrize("role", ["mx", "submission", "submissions"])
+def test_a_handshake_that_does_not_come_about(role: str, ending: str, told: str) -> None:
+    """STARTTLS was taken, or the port begins with TLS, and then nothing or the end: told apart, within the time."""
+
+    async def conversation(talk: Talk) -> None:
+        if role != "submissions":
+            await talk.say(f"220 {NAME} ESMTP")
+            await talk.hear()
+            await talk.say(f"250-{NAME}", "250 STARTTLS")
+            await talk.hear()
+            await talk.say("220 ready")
+        await talk.reader.read(1000)
+        if ending == "stalls":
+            await talk.stall()
+
+    report, row = probed(conversation, role, reply_s=0.3)
+    assert found(report) == {"TLS009" if role == "mx" else "TLS008"}
+    assert told in row.tls_error
+    assert row.starttls is (None if role == "submissions" else True)
+
+
+@pytest.mark.parametrize(
     ("reply", "rule"), [("454 4.7.0 TLS not available", "TLS007"), ("502 5.5.1 not implemented", "TLS007")]
 )
 def test_starttls_offered_and_refused(reply: str, rule: str) -> None:
@@ -309,14 +333,17 @@ def test_a_554_greeting_is_a_refusal() -> None:
         (b"", "falls silent"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "no SMTP reply"),
         (b"220 " + b"x" * 1_000_000, "reply without end"),
+        (b"220-mx.example.com\r\n220 ES", "falls silent where the greeting was due: 220 mx.example.com"),
+        (b"", "closes the connection"),
     ],
 )
 def test_servers_that_speak_no_smtp(octets: bytes, word: str) -> None:
-    """Silence, garbage and endlessness are told apart."""
+    """Silence, garbage, endlessness, a drip and the end are told apart."""
 
     async def conversation(talk: Talk) -> None:
         await talk.say(octets)
-        await talk.stall()
+        if word != "closes the connection":
+            await talk.stall()
 
     report, _ = probed(conversation, "mx")
     assert found(report) == {"SMTP006"}

@@ -246,6 +246,7 @@ def test_a_list_is_cut_at_commas_outside_quotes() -> None:
         ("ann@", "is no address"),
         ("ann smith@example.com", "quotation marks"),
         ("a" * 65 + "@example.com", "64 octets"),
+        ("a" * 64 + "@" + ".".join(["b" * 60] * 4), "254 octets"),
         ("ann@exa mple.com", "not a domain name"),
         ("ann@[999.0.2.1]", "address"),
         ('"ann@example.com', "never closed"),

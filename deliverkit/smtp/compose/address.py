@@ -17,6 +17,7 @@ from deliverkit.smtp.compose.values import BadValue, single_line
 ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"  # RFC 5322 §3.2.3, RFC 6532 §3.2
 _DOT_ATOM = re.compile(rf"{ATEXT}+(\.{ATEXT}+)*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_PATH = 254  # RFC 5321 §4.5.3.1.3: 256 octets with the angle brackets
 _LITERAL = re.compile(r"\[(IPv6:)?([0-9A-Fa-f.:]+)\]", re.IGNORECASE)
 
 
@@ -70,7 +71,10 @@ def _mailbox(option: str, text: str, name: str, spec: str) -> Address:
     if not at or not local or not domain:
         hint = '; a name with a comma stands in quotes: "Doe, Ann" <a@example.com>' if "@" not in text else ""
         raise BadValue(f"{option}: {text!r} is no address; expected someone@example.com{hint}")
-    return Address(name, _local_part(option, local), _domain(option, domain))
+    address = Address(name, _local_part(option, local), _domain(option, domain))
+    if len(address.spec.encode("utf-8")) > _PATH:
+        raise BadValue(f"{option}: an address of more than {_PATH} octets (RFC 5321 §4.5.3.1.3)")
+    return address
 
 
 def _local_part(option: str, local: str) -> str:
