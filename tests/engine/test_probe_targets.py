@@ -104,6 +104,14 @@ def test_a_domain_is_probed_at_its_mx_hosts_and_submission_hosts() -> None:
     assert asyncio.run(audit_targets("null.example.com", [], world())) == ()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1.", "[::1].", "169.254.169.254.", "localhost.", "[127.0.0.1]:22/mx."])
+def test_an_mx_record_cannot_name_an_address_to_knock_at(host: str) -> None:
+    """What stands in somebody's MX record is no target that the user typed: an address in it is never dialled."""
+    there = World.from_records({"example.com": {"MX": f"10 {host}"}})
+    targets = asyncio.run(audit_targets("example.com", [], there))
+    assert [target.address for target in targets if not target.from_dns] == []
+
+
 def test_nothing_is_contacted_offline() -> None:
     """Every row is there, and not asked."""
     offline = world(vantage=Vantage("offline"))
