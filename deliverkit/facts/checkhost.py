@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from deliverkit.facts.base import Facts
-from deliverkit.protocols.spf.trace import CheckResult
+
+if TYPE_CHECKING:
+    from deliverkit.protocols.spf.trace import CheckResult
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Facts, missing, not_asked
 from deliverkit.facts.placed import Misplaced
 from deliverkit.flow import Answer, Flow, Question, Status, Together, ask, together
 from deliverkit.names import within
-from deliverkit.protocols.spf.evaluate import CheckResult, check_host
 from deliverkit.protocols.spf.lookups import ask_name
 from deliverkit.protocols.spf.record import Modifier, Record, is_spf, parse_record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree, WorstPath, spf_tree
+
+if TYPE_CHECKING:
+    from deliverkit.protocols.spf.trace import CheckResult
 
 NOBODY = "_deliverkit-probe"  # a label that exists only where a wildcard answers
 
@@ -135,6 +137,8 @@ def observe_spf(domain: str, *, sends_from: tuple[str, ...] = ()) -> Flow[SpfFac
     if candidates:
         tree = yield from spf_tree(domain, {answer.question: answer})
     if sends_from:
+        from deliverkit.protocols.spf.evaluate import check_host
+
         known = tree.answers if tree else {answer.question: answer}
         asked = (check_host(address, domain, f"postmaster@{domain}", domain) for address in sends_from)
         checks = yield from together(*(recalling(check, known) for check in asked))

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from deliverkit.facts.base import Missing
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.spf import SpfFacts
 from deliverkit.protocols.spf.lookups import MAX_LOOKUPS
-from deliverkit.protocols.spf.trace import CheckResult, Evaluation, Step
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree
 from deliverkit.report.plain import fold, plain
+
+if TYPE_CHECKING:
+    from deliverkit.protocols.spf.trace import CheckResult, Evaluation, Step
 
 MOST_COLUMNS = 118
 MOST_LINES = 200

@@ -21,16 +21,18 @@ s1._domainkey TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPc
 """
 LIBRARIES = ("aiosmtpd", "cryptography", "dkim", "dns", "jinja2", "nacl", "tabulate")
 STANDARD = (
-    *("asyncio", "concurrent", "difflib", "email", "http", "importlib.metadata", "logging", "multiprocessing"),
-    *("shlex", "smtplib", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "tomllib", "zipfile"),
-)
-OURS = (
-    *("deliverkit.aio", "deliverkit.demo", "deliverkit.sink", "deliverkit.smtp", "deliverkit.facts.inspected"),
-    *("deliverkit.engine.probe", "deliverkit.engine.send", "deliverkit.engine.verify", "deliverkit.facts.message"),
-    *("deliverkit.protocols.dkim.verify", "deliverkit.protocols.dmarc.align", "deliverkit.report.html"),
-    *("deliverkit.rules.message", "deliverkit.rules.send", "deliverkit.rules.sink"),
-    *("deliverkit.world.budget", "deliverkit.world.dns", "deliverkit.world.live", "deliverkit.world.smtp"),
-)
+    "asyncio", "concurrent", "difflib", "email", "http", "importlib.metadata", "logging", "multiprocessing",
+    "shlex", "smtplib", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "tomllib", "zipfile",
+)  # fmt: skip
+OURS = tuple(
+    f"deliverkit.{room}" for room in (
+        "aio", "demo", "sink", "smtp",
+        "engine.probe", "engine.send", "engine.verify", "facts.inspected", "facts.message",
+        "protocols.dkim.verify", "protocols.dmarc.align", "protocols.spf.evaluate",
+        "report.html", "rules.message", "rules.send", "rules.sink",
+        "world.budget", "world.dns", "world.live", "world.smtp",
+    )
+)  # fmt: skip
 CODE = """\
 import json, sys
 from deliverkit.cli import cli

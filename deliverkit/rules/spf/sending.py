@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.spf.record import Result, select
-from deliverkit.protocols.spf.trace import CheckResult, Evaluation
 from deliverkit.protocols.spf.tree import State
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import short, txt
 from deliverkit.rules.spf.repair import with_addresses
+
+if TYPE_CHECKING:
+    from deliverkit.protocols.spf.trace import CheckResult, Evaluation
 
 WEAK = (Result.SOFTFAIL, Result.NEUTRAL)
 
