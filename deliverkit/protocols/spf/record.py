@@ -232,6 +232,9 @@ class _Reader:
         if name.lower() in MECHANISMS:
             detail = f"{text} is an unknown modifier and is ignored: the mechanism is written {name}:{value}"
             self.fault("mechanism-with-equals", detail, start, end, fatal=False)
+        elif text.lower() == "v=spf1":
+            detail = "v=spf1 stands a second time: two records were pasted into one"
+            self.fault("second-version", detail, start, end, fatal=False)
         elif name.lower() not in REPORTING_MODIFIERS:
             self.fault("unknown-modifier", f"{name}= is no known modifier and is ignored", start, end, fatal=False)
         if not faults:

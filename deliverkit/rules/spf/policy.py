@@ -24,7 +24,7 @@ from deliverkit.rules.spf.reading import (
     where,
 )
 from deliverkit.rules.spf.record import NOTHING
-from deliverkit.rules.spf.repair import replaced
+from deliverkit.rules.spf.repair import repaired, replaced
 
 TOLD = 6
 
@@ -173,11 +173,14 @@ def terms_after_all(facts: DomainFacts) -> Findings:
     last = record.all
     behind = record.directives[len(record.reachable) :]
     if last and behind:
-        before = [t.text for t in record.terms if not (isinstance(t, Directive) and t.name == "all")]
+        pasted = any(fault.kind == "second-version" for fault in record.faults)
+        before = [t.text for t in record.terms if t.name != "all"]
+        whole = " ".join(["v=spf1", *before, last.text])
         yield finding(
-            f"{', '.join(short(d.text) for d in behind[:TOLD])} after {last.text}",
+            f"{', '.join(short(d.text) for d in behind[:TOLD])} after {last.text}"
+            + (": two records were pasted into one" if pasted else ""),
             at=tuple(e for d in behind[:TOLD] for e in here(facts.spf, d.span)),
-            records=txt(facts.name, " ".join(["v=spf1", *before, last.text])),
+            records=txt(facts.name, repaired(record.text) if pasted else whole),
         )
 
 

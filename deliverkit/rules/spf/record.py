@@ -265,9 +265,15 @@ def spf_unknown_modifier(facts: DomainFacts) -> Findings:
     Why: it is ignored. That is harmless where it is meant for somebody, and a mistake where it is misspelt.
     Fix: delete it, or correct its name (redirect= and exp= are the ones that RFC 7208 defines).
     """
-    for fault in one_record(facts).faults:
+    record = one_record(facts)
+    for fault in record.faults:
         if fault.kind == "unknown-modifier":
             yield finding(fault.detail, at=here(facts.spf, fault.span))
+        elif fault.kind == "second-version" and len(record.reachable) == len(record.directives):  # else SPF026 tells
+            mended = None if record.fatal else repaired(record.text)
+            fix = "replace it by this record, which holds the terms of both" if mended else None
+            yield finding(fault.detail, at=here(facts.spf, fault.span), fix=fix, records=txt(facts.name, mended))
+            return
 
 
 @rule("SPF033", Severity.NOTE, "RFC 7208 §3.4")
