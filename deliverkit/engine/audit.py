@@ -74,7 +74,8 @@ def checked(options: AuditOptions) -> AuditOptions:
     addresses = []
     for text in options.sends_from:
         try:
-            addresses.append(str(ipaddress.ip_address(text.strip())))
+            address = ipaddress.ip_address(text.strip())
+            addresses.append(str(getattr(address, "ipv4_mapped", None) or address))
         except ValueError:
             raise BadOption(f"--sends-from {text!r}: not an IP address") from None
     _check_hosts(options.submission)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deliverkit.findings import Finding
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.report.model import Report
-from deliverkit.rules.spf.repair import mended, merged, repaired
+from deliverkit.rules.spf.repair import mended, merged, network_term, repaired
 from deliverkit.world.story import load_story, run_story
 
 STORIES = Path(__file__).parents[2] / "fixtures" / "stories" / "spf"
@@ -136,6 +136,12 @@ def test_hosts_of_a_provider_are_not_written_out_as_addresses(tmp_path: Path) ->
     theirs = "\nexample.com. MX 10 mx.example.net.\nmx.example.net. A 198.51.100.99"
     shorter = _found(tmp_path, own + theirs, "SPF004").fix.records[0].value
     assert shorter.startswith("v=spf1 ip4:192.0.2.1 mx include:0.example.net")
+
+
+def test_an_ipv4_mapped_address_is_listed_as_ipv4() -> None:
+    """Receivers compare clients of that kind with ip4 terms only."""
+    assert network_term("::ffff:192.0.2.1") == "ip4:192.0.2.1"
+    assert network_term("2001:DB8::1") == "ip6:2001:db8::1"
 
 
 def test_a_host_without_mx_is_not_taken_out(tmp_path: Path) -> None:

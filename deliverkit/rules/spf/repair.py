@@ -177,5 +177,7 @@ def with_addresses(record: Record, addresses: Iterable[str]) -> str:
 
 
 def network_term(address: str) -> str:
-    """``ip4:…`` or ``ip6:…`` for one address."""
-    return f"ip{ipaddress.ip_address(address).version}:{address}"
+    """``ip4:…`` or ``ip6:…`` for one address; ip4 for an IPv4-mapped one (RFC 7208 §5)."""
+    parsed = ipaddress.ip_address(address)
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return f"ip{plain.version}:{plain}"
