@@ -16,7 +16,7 @@ from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.values import canonical
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 ENTRIES = 50_000
 LEAST_S = 60  # one run sees one answer, even with a TTL of 0: what is judged together was observed once
 MOST_S = 3600

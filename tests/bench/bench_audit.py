@@ -9,12 +9,15 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +148,32 @@ async def slow(rounds: int = 7) -> tuple[float, int]:
 
     longest = max(chain(flow, hear)[1] for flow in flows)
     taken = []
-    with Slow(DELAY_S, zones) as server:
+    with distant_server() as address:
         for _ in range(rounds):
-            async with World.live([server.address]) as world:
+            async with World.live([address]) as world:
                 began = time.perf_counter()
                 await audit("mail.example", world=world, options=AuditOptions(selectors=("s1",), probe=False))
                 taken.append(time.perf_counter() - began)
     return sorted(taken)[len(taken) // 2], longest
+
+
+@contextmanager
+def distant_server() -> Iterator[str]:
+    """The slow name server in a process of its own, so that its work is not ours; yields its address."""
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
+    server.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send("stop")
+        server.join(10)
+
+
+def _serve(pipe: Connection) -> None:
+    with Slow(DELAY_S, [Zone.parse(ZONE, file="example.zone"), Zone.parse(REVERSE, file="reverse.zone")]) as server:
+        pipe.send(server.address)
+        pipe.recv()
 
 
 def main() -> None:
