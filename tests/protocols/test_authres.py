@@ -165,6 +165,6 @@ def test_reading_never_raises(text: str) -> None:
 def test_reading_takes_linear_time(unit: str) -> None:
     """A hostile field of 100 kB is read at once."""
     text = "mx.example.com; spf=pass " + unit * (100_000 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     parse_authres(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -111,7 +111,7 @@ def test_reading_never_raises(parse: Callable[[str], TlsRptRecord | MtaStsRecord
 @pytest.mark.parametrize("unit", [";", "a=b;", "rua=a,", " ", "é"])
 def test_reading_takes_linear_time(unit: str) -> None:
     """A TXT of 60 kB is read at once."""
-    began = time.perf_counter()
+    began = time.process_time()
     parse_tlsrpt("v=TLSRPTv1; rua=" + unit * (60_000 // len(unit)))
     parse_mtasts("v=STSv1; id=" + unit * (60_000 // len(unit)))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -233,6 +233,6 @@ def test_reading_is_linear() -> None:
         "@ TXT " + '"a" ' * 15_000 + "\n",
         "@ TXT " + "()" * 100_000 + " x\n",
     ):
-        began = time.perf_counter()
+        began = time.process_time()
         records(text)
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2

@@ -200,6 +200,6 @@ def test_reading_never_raises(text: str) -> None:
 def test_reading_takes_linear_time(unit: str) -> None:
     """A TXT of 60 kB, whatever is in it, is read at once."""
     text = "v=DMARC1; rua=" + unit * (60_000 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     parse_dmarc(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
