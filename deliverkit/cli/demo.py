@@ -112,14 +112,17 @@ def _print_planted(played: tuple[Played, ...]) -> None:
 
 
 def _write_page(played: tuple[Played, ...], path: Path) -> None:
-    from dataclasses import replace
-
     from deliverkit.report.html import render_html
 
-    reports = [
-        replace(step.report, subject=replace(step.report.subject, name=f"{one.domain.name}: {step.name}"))
-        for one in played
-        for step in one.steps
-    ]
+    reports = [_called(f"{one.domain.name}: {step.name}", step.report) for one in played for step in one.steps]
     page = render_html(reports, title="deliverkit demo", lead=_LEAD)
     write_file(path, page.encode("utf-8"))
+
+
+def _called(name: str, report: Report) -> Report:
+    """The report under another name; what its findings say about its subject stays about its subject."""
+    from dataclasses import replace
+
+    old = report.subject.name
+    findings = tuple(replace(f, subject=name) if f.subject == old else f for f in report.findings)
+    return replace(report, subject=replace(report.subject, name=name), findings=findings)

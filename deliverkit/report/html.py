@@ -14,7 +14,7 @@ from deliverkit.findings import Evidence, Finding, Severity
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import seen
-from deliverkit.report.text import counts
+from deliverkit.report.text import counts, unknowns
 
 
 def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
@@ -42,6 +42,7 @@ def _report(number: int, report: Report) -> dict[str, Any]:
         "id": f"report-{number}",
         "name": plain(report.subject.name),
         "kind": report.subject.kind,
+        "judged": report.subject.kind != "record",
         "remark": plain(report.subject.remark or ""),
         "verdict": report.verdict.value,
         "counts": counts(report),
@@ -49,9 +50,7 @@ def _report(number: int, report: Report) -> dict[str, Any]:
         "elapsed": f"{report.elapsed_s:.1f} s",
         "findings": [_finding(f, report) for f in report.findings],
         "by_severity": [(s.value, sum(f.severity is s for f in report.findings)) for s in Severity],
-        "inconclusive": [
-            {"rule": i.rule, "subject": plain(i.subject), "reason": plain(i.reason)} for i in report.inconclusive
-        ],
+        "unknowns": [(plain(reason), ", ".join(rules)) for reason, rules in unknowns(report).items()],
         "sections": [(name, "\n".join(plain(line) for line in lines)) for name, lines in seen(report, 96)],
         "passed": len(report.passed),
         "not_applicable": len(report.not_applicable),

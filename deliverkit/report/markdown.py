@@ -9,7 +9,7 @@ from deliverkit.findings import Evidence, Finding
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import seen
-from deliverkit.report.text import counts
+from deliverkit.report.text import counts, unknowns
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 
@@ -20,16 +20,18 @@ def render_markdown(reports: Sequence[Report]) -> str:
 
 
 def _report(report: Report) -> Iterator[str]:
-    yield f"# {_text(report.subject.name)}: {report.verdict.value}"
+    judged = report.subject.kind != "record"
+    yield f"# {_text(report.subject.name)}: {report.verdict.value}" if judged else f"# {_text(report.subject.name)}"
     yield ""
-    yield f"{counts(report)}. Started {report.started:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_s:.1f} s."
+    said = counts(report) if judged else "Shown, not judged"
+    yield f"{said}. Started {report.started:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_s:.1f} s."
     if report.subject.remark:
         yield f"\n_{_text(report.subject.remark)}_"
     for found in report.findings:
         yield from _finding(found)
     if report.inconclusive:
         yield "\n## Could not be told\n"
-        yield from (f"- {i.rule} ({_text(i.subject)}): {_text(i.reason)}" for i in report.inconclusive)
+        yield from (f"- {_text(reason)}: {', '.join(rules)}" for reason, rules in unknowns(report).items())
     for title, lines in seen(report):
         yield f"\n## {title}\n"
         yield from _block(lines)

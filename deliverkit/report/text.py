@@ -63,7 +63,7 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
     if report.inconclusive:
         yield ""
         yield "Could not be told"
-        for reason, rules in _grouped(report).items():
+        for reason, rules in unknowns(report).items():
             yield from fold(f"{', '.join(rules)}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
     for title, lines in seen(report, width - len(_INDENT)):
         yield ""
@@ -75,7 +75,7 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
     yield from fold(_seen_from(report), columns)
 
 
-def _grouped(report: Report) -> dict[str, list[str]]:
+def unknowns(report: Report) -> dict[str, list[str]]:
     """Rules by reason, the decisive reasons first: one dead resolver is one line, not forty."""
     grouped: dict[str, list[str]] = {}
     for one in sorted(report.inconclusive, key=lambda i: not i.decisive):
