@@ -83,7 +83,8 @@ def _print_step(step: str, report: Report, color: bool | None) -> None:
     for found in report.findings:
         if found.severity.value == "note":
             continue
-        click.echo(f"      {found.severity.value} {found.rule}  {found.title}")
+        title = f"{found.severity.value} {found.rule}  {found.title}"
+        click.echo("\n".join(fold(title, columns, " " * 6, hanging=" " * 8)))
         lines = [f"cause: {plain(found.detail)}", f"fix:   {plain(found.fix.text)}"]
         for line in lines:
             click.echo("\n".join(fold(line, columns, " " * 8, hanging=" " * 15)))
