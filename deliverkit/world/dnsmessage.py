@@ -7,6 +7,7 @@ sends raises here: it becomes a `Said` with ``problem`` set.
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ from deliverkit.world.values import join_labels, plain_value, split_labels
 PAYLOAD = 1232  # octets of UDP answer we take (DNS flag day 2020): never fragmented
 MAX_CHAIN = 16
 _RECURSIVE_AND_AUTHENTIC = 0x0120  # RD and AD
+_PLAIN_RCODES = {0x8000: "NOERROR", 0x8003: "NXDOMAIN"}
+_EMPTY_OPT = re.compile(
+    rb"\x00\x00\x29..\x00\x00[\x00\x80]\x00\x00\x00", re.DOTALL
+)  # root, OPT, size, no extended rcode
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,10 @@ def answers(octets: bytes, ident: int) -> bool:
 
 def decode(octets: bytes, question: Question) -> Said | None:
     """Read a response; None when it answers another question and must be ignored."""
+    return _plain_no(octets, question) or _by_dnspython(octets, question)
+
+
+def _by_dnspython(octets: bytes, question: Question) -> Said | None:
     try:
         message = dns.message.from_wire(octets, ignore_trailing=True, raise_on_truncation=False)
     except dns.message.Truncated:
@@ -110,6 +119,56 @@ def decode(octets: bytes, question: Question) -> Said | None:
         return _read(message, question)
     except Exception as bad:
         return Said(problem=f"an answer that cannot be read ({type(bad).__name__}: {bad})")
+
+
+def _plain_no(octets: bytes, question: Question) -> Said | None:
+    """A plain "no" (NODATA or NXDOMAIN, RFC 2308 §2), read without dnspython; None for anything else.
+
+    Most questions of an audit are answered so, and dnspython takes fifteen times as long to read it. Only the common
+    shape is taken: our question back, no answer, one SOA, at most an empty OPT. All that is unusual goes the long way.
+    """
+    if len(octets) < 12:
+        return None
+    flags, questions, found, authority, additional = struct.unpack_from("!5H", octets, 2)
+    rcode = _PLAIN_RCODES.get(flags & 0xFA0F)  # QR, opcode, TC, rcode
+    if rcode is None or (questions, found, authority) != (1, 0, 1) or additional > 1:
+        return None
+    labels = split_labels(question.name) or ()
+    asked = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    end = 12 + len(asked) + 4
+    tail = struct.pack("!HH", type_number(question.type), dns.rdataclass.IN)
+    if octets[12 : end - 4].lower() != asked.lower() or octets[end - 4 : end] != tail:
+        return None
+    try:
+        at = _after_name(octets, end)
+        type_, class_, ttl, size = struct.unpack_from("!HHIH", octets, at)
+        begin, end = at + 10, at + 10 + size
+        soa_ends = _after_name(octets, _after_name(octets, begin)) + 20
+        minimum: int = struct.unpack_from("!I", octets, end - 4)[0]
+    except (IndexError, struct.error):
+        return None
+    if (type_, class_) != (dns.rdatatype.SOA, dns.rdataclass.IN) or soa_ends != end or ttl > 0x7FFFFFFF:
+        return None
+    if octets[end:] and (not additional or not _EMPTY_OPT.fullmatch(octets[end:])):
+        return None
+    if additional and not octets[end:]:
+        return None
+    name = join_labels(labels)
+    return Said(rcode=rcode, ttl=min(ttl, minimum), name=name, authentic=bool(flags & dns.flags.AD))
+
+
+def _after_name(octets: bytes, at: int) -> int:
+    """Where a name ends (RFC 1035 §4.1.4). Raises IndexError for what is no name."""
+    begin = at
+    while (size := octets[at]) < 0xC0:
+        if size > 63 or at - begin > 254:
+            raise IndexError
+        at += 1 + size
+        if not size:
+            return at
+    if not 12 <= ((size & 0x3F) << 8 | octets[at + 1]) < begin:
+        raise IndexError
+    return at + 2
 
 
 def _matches(message: dns.message.Message, question: Question) -> bool:

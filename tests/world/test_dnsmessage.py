@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deliverkit.flow import Question
+from deliverkit.world import dnsmessage
 from deliverkit.world.dnsmessage import PAYLOAD, BadQuestion, Said, answers, decode, encode, wire_name
 
 QUESTION = Question("example.com", "MX")
@@ -101,3 +102,53 @@ def test_damaged_responses_never_raise(data: st.DataObject) -> None:
     for octets in (bytes(wire), bytes(wire[:cut])):
         said = decode(octets, QUESTION)
         assert said is None or isinstance(said, Said)
+
+
+NO = {
+    "nodata": ("NOERROR", "QR RD RA", "example.com. 900 IN SOA ns.example.com. h.example.com. 1 2 3 4 300", -1),
+    "nxdomain": ("NXDOMAIN", "QR AA RD RA", "com. 60 IN SOA a.nic.com. b.nic.com. 1 2 3 4 86400", 0),
+    "authentic": ("NXDOMAIN", "QR RD RA AD", ". 60 IN SOA a. b. 1 2 3 4 5", 0),
+    "no EDNS": ("NOERROR", "QR RD RA", "example.com. 900 IN SOA ns.example.com. h.example.com. 1 2 3 4 300", None),
+}
+
+
+def no(rcode: str, flags: str, authority: str, edns: int | None) -> bytes:
+    """A response that says no."""
+    head = f"id 7\nopcode QUERY\nrcode {rcode}\nflags {flags}\n"
+    options = "" if edns is None else "edns 0\npayload 1232\n" if edns < 0 else "edns 0\neflags DO\npayload 4096\n"
+    text = f"{head}{options};QUESTION\nExample.com. IN MX\n;AUTHORITY\n{authority}"
+    return dns.message.from_text(text).to_wire()
+
+
+@pytest.mark.parametrize("shape", NO, ids=str)
+def test_a_plain_no_reads_as_dnspython_reads_it(shape: str) -> None:
+    """The short way is taken, and says the same as the long one."""
+    wire = no(*NO[shape])
+    said = dnsmessage._plain_no(wire, QUESTION)
+    assert said is not None
+    assert said == dnsmessage._by_dnspython(wire, QUESTION)
+
+
+@given(st.data())
+def test_a_damaged_no_never_reads_as_something_else(data: st.DataObject) -> None:
+    """Where the short way says something, dnspython says the same, or finds a name in the SOA that is none."""
+    wire = bytearray(no(*NO[data.draw(st.sampled_from(sorted(NO)))]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        wire[data.draw(st.integers(2, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    octets = bytes(wire[: data.draw(st.integers(len(wire) - 3, len(wire)))])
+    short, long = dnsmessage._plain_no(octets, QUESTION), dnsmessage._by_dnspython(octets, QUESTION)
+    assert short is None or short == long or (long is not None and long.problem)
+
+
+def test_what_is_unusual_goes_the_long_way() -> None:
+    """Extended errors, signatures, two SOA records, another question: dnspython reads them."""
+    soa = "example.com. 900 IN SOA a. b. 1 2 3 4 300"
+    for wire in (
+        response(f";QUESTION\nexample.com. IN MX\n;AUTHORITY\n{soa}\nexample.com. 900 IN NS a."),
+        response(f";QUESTION\nexample.com. IN A\n;AUTHORITY\n{soa}"),
+        response(f";QUESTION\nexample.com. IN MX\n;ANSWER\nexample.com. 9 IN MX 1 a.\n;AUTHORITY\n{soa}"),
+        response(";QUESTION\nexample.com. IN MX"),
+        response(f";QUESTION\nexample.com. IN MX\n;AUTHORITY\n{soa}") + b"\0",
+        response(f";QUESTION\nexample.com. IN MX\n;AUTHORITY\n{soa}", "QR TC RD"),
+    ):
+        assert dnsmessage._plain_no(wire, QUESTION) is None
