@@ -25,11 +25,11 @@ from typing import Any, TypeVar
 
 from deliverkit.facts.base import missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
-from deliverkit.facts.message.mutations import name_change
+from deliverkit.facts.message.mutations import name_changes
 from deliverkit.findings import Inconclusive
 from deliverkit.flow import Flow, ask, together
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
+from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, judge_signatures
 from deliverkit.protocols.dkim.verify import read_message as read_signatures
 from deliverkit.protocols.dmarc.align import Alignment, DmarcResult, evaluate, spf_identifier
 from deliverkit.protocols.iprev import iprev
@@ -152,7 +152,7 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
     told = dict(zip(signed.key_names, answers, strict=True))
     dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
     dmarc, alignments = await world.run(_dmarc(message, spf, dkim))
-    mutations = await _work(partial(_mutations, signed, dkim), len(octets))
+    mutations = await _work(partial(name_changes, signed, dkim.signatures), len(octets))
     return AuthenticationFacts(
         spf=spf,
         dkim=dkim.signatures,
@@ -165,11 +165,6 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
         alignments=alignments,
         mutations=mutations,
     )
-
-
-def _mutations(signed: SignedMessage, dkim: DkimVerdict) -> tuple[str | None, ...]:
-    """What was done to the message, for each signature that fails."""
-    return tuple(name_change(signed, verdict) for verdict in dkim.signatures)
 
 
 def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:

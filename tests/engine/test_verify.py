@@ -243,6 +243,29 @@ def test_hostile_bodies_cost_linear_time(type_: bytes, piece: bytes) -> None:
     assert not [one for one in verdict.inconclusive if "crashed" in one.reason]
 
 
+@pytest.mark.parametrize("piece", [*HOSTILE_BODIES, b"`", b"```\r\n", b"> {{ x }}\r\n", b"<code>{{ x }}</code>\r\n"])
+def test_hostile_alternatives_cost_linear_time(piece: bytes) -> None:
+    """300 kB of any of these as text and as HTML, which are compared."""
+    body = piece * (300_000 // len(piece))
+    parts = (b"--a\r\nContent-Type: " + type_ + b"\r\n\r\n" + body + b"\r\n" for type_ in (b"text/plain", b"text/html"))
+    head = message(MIME_Version="1.0", Content_Type="multipart/alternative; boundary=a").partition(b"\r\n\r\n")[0]
+    began = time.perf_counter()
+    verdict = verified(head + b"\r\n\r\n" + b"".join(parts) + b"--a--\r\n")
+    assert time.perf_counter() - began < 5
+    assert not [one for one in verdict.inconclusive if "crashed" in one.reason]
+
+
+@pytest.mark.parametrize("change", [(b"Hello", b"Hallo"), (b"Your order", b"Our order")])
+def test_ten_signatures_that_fail_cost_no_ten_searches(change: tuple[bytes, bytes]) -> None:
+    """What changed a large body or header is looked for once."""
+    plain = message("Hello Ann\r\n" * 40_000)
+    head = sign(plain).removesuffix(plain)
+    began = time.perf_counter()
+    verdict = verified(head * 10 + plain.replace(*change))
+    assert time.perf_counter() - began < 5
+    assert len(verdict.authentication.mutations) == 10
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_mutated_messages_are_verified_and_rendered(data: st.DataObject) -> None:

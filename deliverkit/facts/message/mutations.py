@@ -8,27 +8,48 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 from deliverkit.protocols.dkim.canonical import Field, relaxed_body, simple_body
 from deliverkit.protocols.dkim.signature import Signature
 from deliverkit.protocols.dkim.verify import Kind, SignatureVerdict, SignedMessage, header_proves
 
-LARGEST = 1 << 20  # octets of body that are tried
+LARGEST = 1 << 19  # octets of body that are tried
+_QUESTIONS = 4  # different failures of one message that are looked into
 _FOOTERS = 40  # places where an added footer may begin
 _LARGEST_HEADER = 1 << 16  # octets of header fields that are tried
 _FIELDS = 40  # fields that are left out in turn
 _TAG = re.compile(rb"\[[^\[\]]{1,80}\][ \t]*|\*{2,5}[^*]{1,40}\*{2,5}[ \t]*|\b(?:EXTERNAL|SPAM):[ \t]*", re.IGNORECASE)
 
 
-def name_change(message: SignedMessage, verdict: SignatureVerdict) -> str | None:
-    """Say what changed a message since this signature was made; None where it is good or that cannot be told."""
+def name_changes(message: SignedMessage, verdicts: Iterable[SignatureVerdict]) -> tuple[str | None, ...]:
+    """What changed a message since each signature was made; None where that is good or cannot be told.
+
+    Equal questions are answered once, and few are: ten signatures that fail must not cost ten times the work.
+    """
+    answers: dict[tuple[object, ...], str | None] = {}
+    return tuple(_answered(message, verdict, answers) for verdict in verdicts)
+
+
+def _answered(
+    message: SignedMessage, verdict: SignatureVerdict, answers: dict[tuple[object, ...], str | None]
+) -> str | None:
+    if verdict.kind not in (Kind.BODY_HASH, Kind.SIGNATURE):
+        return None
+    signature = verdict.signature
+    question: tuple[object, ...] = (verdict.kind, signature.text)
+    if verdict.kind is Kind.BODY_HASH:
+        question = (signature.body_hash, signature.body_canonicalization, signature.body_length)
+    if question not in answers and len(answers) < _QUESTIONS:
+        answers[question] = _change(message, verdict)
+    return answers.get(question)
+
+
+def _change(message: SignedMessage, verdict: SignatureVerdict) -> str | None:
     if verdict.kind is Kind.BODY_HASH:
         return name_mutation(bytes(message.body), verdict.signature)
-    if verdict.kind is Kind.SIGNATURE:
-        return _header_change(message, verdict)
-    return None
+    return _header_change(message, verdict)
 
 
 def _header_change(message: SignedMessage, verdict: SignatureVerdict) -> str | None:

@@ -69,6 +69,7 @@ def spf_fails_beside_dkim(facts: MessageFacts) -> Findings:
     Fix: if the client is your own server, add it to the SPF record; if the message was forwarded, the forwarder
     should rewrite the return path.
     """
+    for_ordinary_mail(facts)
     spf = _spf(facts)
     if spf.result is Result.FAIL and facts.authentication.passes_dmarc:
         yield finding(_said(spf), at=_record(spf))

@@ -214,5 +214,8 @@ def bulk_needs_spf(facts: MessageFacts) -> Findings:
     spf = facts.authentication.spf
     if spf.result is Spf.TEMPERROR:
         raise Unobserved(spf.check.unanswered or spf.reason)
-    if spf.result not in (Spf.PASS, Spf.FAIL, Spf.PERMERROR):  # those two are errors for everybody
+    error_for_everybody = spf.result is Spf.PERMERROR or (
+        spf.result is Spf.FAIL and not facts.authentication.passes_dmarc
+    )
+    if spf.result is not Spf.PASS and not error_for_everybody:
         yield finding(f"SPF {spf.result.value} for {spf.domain}")

@@ -52,6 +52,7 @@ _HARMLESS = r"pdf|docx?|xlsx?|pptx?|txt|csv|jpe?g|png|gif|html?|zip|mp[34]|rtf|o
 _DOUBLE = re.compile(rf"\.(?:{_HARMLESS})[\s._]*\.[A-Za-z0-9_]+$", re.IGNORECASE)
 _TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks that turn the direction of writing
 _MOST_SHOWN = 10
+_URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+")
 _POSTFIX_LIMIT = 10_240_000  # message_size_limit of Postfix as shipped
 _GMAIL_CLIP = 102 * 1024
 
@@ -176,7 +177,7 @@ def text_and_html_differ(facts: MessageFacts) -> Findings:
 
 
 def _words(text: str) -> set[str]:
-    return {word.lower() for word in re.findall(r"[^\W\d_]{3,}", re.sub(r"\S+://\S+", " ", text[:200_000]))}
+    return {word.lower() for word in re.findall(r"[^\W\d_]{3,}", _URL.sub(" ", text[:200_000]))}
 
 
 @rule("MSG106", Severity.ERROR, "good practice")
