@@ -181,6 +181,8 @@ def messages() -> dict[str, bytes]:
         "signed-beginning-only.eml": sign(plain, length=12) + b"Visit https://evil.example/ as well.\r\n",
         "signed-simple.eml": sign(plain, canonicalization="simple/simple"),
         "signed-expired.eml": sign(plain, more=f" x={SIGNED_AT - 10};", at=SIGNED_AT - 3600),
+        "signed-expired-since.eml": b"Received: by mx.example.net; Sun, 22 Nov 2026 09:59:35 +0000\r\n"
+        + sign(plain, more=f" x={SIGNED_AT + 10};"),
         "signed-in-future.eml": sign(plain, at=SIGNED_AT + 10 * 86400),
         "signed-sha1.eml": sign(plain, algorithm="rsa-sha1"),
         "signed-malformed.eml": sign(plain).replace(b" d=example.com;", b"", 1),

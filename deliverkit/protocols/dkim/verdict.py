@@ -15,7 +15,13 @@ from deliverkit.protocols.dkim.signature import Signature
 
 
 class Result(StrEnum):
-    """RFC 8601 §2.7.1."""
+    """RFC 8601 §2.7.1.
+
+    What is right by arithmetic and refused for a reason of time or strength is "policy": an expired signature (RFC 6376
+    §3.5 x=: verifiers MAY call it invalid), one from the future, an RSA key under 1024 bits (RFC 8301 §3.2). What
+    cannot be checked whatever the octets are (no key, a revoked one, a field or record that is no such thing, an
+    algorithm that must not be used) is "permerror", and "fail" is left for hash and signature.
+    """
 
     NONE = "none"
     PASS = "pass"  # noqa: S105 - a result word

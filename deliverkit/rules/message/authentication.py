@@ -10,6 +10,7 @@ from deliverkit.protocols.dmarc.align import DmarcResult
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
 from deliverkit.rules.message.places import at_field, for_ordinary_mail
+from deliverkit.rules.message.signatures import of_author
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -191,6 +192,14 @@ def _why(facts: MessageFacts, dmarc: DmarcResult) -> str:
     return "; ".join(dict.fromkeys(parts))
 
 
+def _way_out(facts: MessageFacts) -> str | None:
+    """Where the author's own signature fails, that is what to repair; else None for the rule's own words."""
+    broken = next((v for v in facts.authentication.dkim if not v.authenticated_domain and of_author(facts, v)), None)
+    if broken is None:
+        return None
+    return f"Repair the DKIM signature of {broken.domain} (the finding about it says how), so that it passes; SPF alone breaks when mail is forwarded."
+
+
 def _policy(dmarc: DmarcResult) -> tuple[Evidence, ...]:
     step = dmarc.discovery.step if dmarc.discovery else None
     return evidence_of(step.answer, step.index) if step is not None else ()
@@ -207,7 +216,9 @@ def dmarc_fails(facts: MessageFacts) -> Findings:
     """
     dmarc = _dmarc(facts)
     if dmarc.result == "fail" and dmarc.policy in ("quarantine", "reject"):
-        yield finding(f"{dmarc.header_from}, p={dmarc.policy}: {_why(facts, dmarc)}", at=_policy(dmarc))
+        yield finding(
+            f"{dmarc.header_from}, p={dmarc.policy}: {_why(facts, dmarc)}", at=_policy(dmarc), fix=_way_out(facts)
+        )
 
 
 @rule("MSG026", Severity.WARNING, "RFC 9989 §5.3")
@@ -221,7 +232,8 @@ def dmarc_fails_without_policy(facts: MessageFacts) -> Findings:
     for_ordinary_mail(facts)
     dmarc = _dmarc(facts)
     if dmarc.result == "fail" and dmarc.policy not in ("quarantine", "reject"):
-        yield finding(f"{dmarc.header_from}, p={dmarc.policy or '?'}: {_why(facts, dmarc)}", at=_policy(dmarc))
+        said = f"{dmarc.header_from}, p={dmarc.policy or '?'}: {_why(facts, dmarc)}"
+        yield finding(said, at=_policy(dmarc), fix=_way_out(facts))
 
 
 @rule("MSG027", Severity.NOTE, "RFC 9989 §4.10.1")
@@ -250,6 +262,5 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
     needs(dmarc.identifier)
     if dmarc.identifier is not None and dmarc.identifier.method == "spf" and not facts.authentication.alignments:
         field = facts.header.first("from")
-        fix = "Repair the DKIM signature; the finding about it says how." if facts.authentication.dkim else None
         said = f"{dmarc.header_from}: {_why(facts, dmarc)}"
-        yield finding(said, at=(at_field(facts, field),) if field else (), fix=fix)
+        yield finding(said, at=(at_field(facts, field),) if field else (), fix=_way_out(facts))

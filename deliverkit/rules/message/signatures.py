@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from deliverkit.facts.base import Missing, NotApplicable, Unobserved
 from deliverkit.facts.message import MessageFacts
+from deliverkit.facts.message.addresses import read_date
 from deliverkit.findings import Evidence, Severity, evidence_of, finding
 from deliverkit.names import within
 from deliverkit.protocols.dkim.key import RECOMMENDED, parse_key
@@ -41,7 +42,19 @@ def _failed(facts: MessageFacts, *kinds: Kind) -> Findings:
 def _detail(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> str:
     """What was done to the message, where that is known, else what the verifier saw of it."""
     how = facts.authentication.mutation(number)
-    return f"{_name(verdict)}: {how or verdict.detail}"
+    return f"{_name(verdict)}: {how or verdict.detail}{_when_it_arrived(facts, verdict)}"
+
+
+def _when_it_arrived(facts: MessageFacts, verdict: SignatureVerdict) -> str:
+    """Whether a signature that has expired was good at the receiver's border, the time RFC 6376 §3.5 asks for."""
+    trace = facts.header.first("received")
+    when = read_date(trace.value.rpartition(";")[2]).when if trace and verdict.kind is Kind.EXPIRED else None
+    if when is None or verdict.signature.expires is None or when.timestamp() > verdict.signature.expires:
+        return ""
+    return (
+        f"; it was good when the message arrived ({when:%Y-%m-%d %H:%M:%S} UTC by its topmost Received field):"
+        f" verify with --now {when:%Y-%m-%dT%H:%M:%SZ}"
+    )
 
 
 def _name(verdict: SignatureVerdict) -> str:
@@ -101,14 +114,14 @@ def signed_by_others_only(facts: MessageFacts) -> Findings:
     authentication = facts.authentication
     dmarc = authentication.raw("dmarc")
     failed = not isinstance(dmarc, Missing) and dmarc.result == "fail"  # that has a rule of its own
-    if any(_of_author(facts, v) for v in _signatures(facts) if v.authenticated_domain is None):
+    if any(of_author(facts, v) for v in _signatures(facts) if v.authenticated_domain is None):
         return  # the author's domain signed too; that its signature earns nothing has a rule of its own
     others = [one.domain for one in authentication.alignments if one.aligned is False]
     if others and len(others) == len(authentication.alignments) and not failed:
         yield finding(f"From is {facts.header_from}; signed by {', '.join(others)}")
 
 
-def _of_author(facts: MessageFacts, verdict: SignatureVerdict) -> bool:
+def of_author(facts: MessageFacts, verdict: SignatureVerdict) -> bool:
     """True if a signature, good or not, is meant for the domain in From, as near as the names tell."""
     author, signer = facts.header_from, verdict.domain
     return bool(author and signer) and (within(author or "", signer) or within(signer, author or ""))
@@ -288,7 +301,7 @@ def signed_with_ed25519_only(facts: MessageFacts) -> Findings:
     Why: few of the large receivers verify Ed25519; to the others the message carries no signature.
     Fix: sign with an RSA key of 2048 bits at another selector as well; both signatures may stand side by side.
     """
-    counted = [(n, v) for n, v in _passing(facts) if v.authenticated_domain and _of_author(facts, v)]
+    counted = [(n, v) for n, v in _passing(facts) if v.authenticated_domain and of_author(facts, v)]
     if counted and all(verdict.algorithm == "ed25519-sha256" for _, verdict in counted):
         number, verdict = counted[0]
         yield finding(f"{_name(verdict)}: a={verdict.algorithm}", at=_evidence(facts, number, verdict)[:1])
