@@ -197,7 +197,7 @@ def _way_out(facts: MessageFacts) -> str | None:
     broken = next((v for v in facts.authentication.dkim if not v.authenticated_domain and of_author(facts, v)), None)
     if broken is None:
         return None
-    return f"Repair the DKIM signature of {broken.domain}; the finding about it says how. SPF alone breaks on forwarding."
+    return f"Repair the DKIM signature of {broken.domain}; its finding says how. SPF alone breaks on forwarding."
 
 
 def _policy(dmarc: DmarcResult) -> tuple[Evidence, ...]:
