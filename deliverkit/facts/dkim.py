@@ -287,10 +287,13 @@ def _search(
     if not below.known and not guard.known:
         return [], Scan(below, guard)
     first = [*likely, *([CONFIRMING] if CONFIRMING not in {*likely, *named} else [])]
+    common = [s.name for s in selectors() if not s.deep and s.name not in {*first, *named}]
+    early = 0 if below.status is Status.NXDOMAIN else len(common) // 2  # two waves either way: this halves the burst
+    first, common = [*first, *common[:early]], common[early:]
     found, unanswered = yield from _ask_all(domain, first, likely, guard)
     exists = any(one.answer.status is Status.OK for one in [*given, *found])
     nothing_below = below.status is Status.NXDOMAIN and not exists and not unanswered
-    rest = [] if nothing_below else [s.name for s in selectors() if not s.deep and s.name not in {*first, *named}]
+    rest = [] if nothing_below else common
     more, more_unanswered = yield from _ask_all(domain, rest, likely, guard)
     scan = Scan(below, guard, (*first, *rest), unanswered + more_unanswered, nothing_below)
     return [*found, *more], scan
