@@ -118,6 +118,8 @@ def stray_header_line(facts: MessageFacts) -> Findings:
         number, text = strays[0]
         more = f" and {len(strays) - 1} more" if len(strays) > 1 else ""
         detail = f"line {number}{more}: {short(text)!r}"
+        if text.startswith("\ufeff"):
+            detail = "a byte order mark stands before the first field: the file was saved as UTF-8 with BOM"
         yield finding(detail, at=tuple(at_line(facts, number, text) for number, text in strays[:3]))
 
 

@@ -99,6 +99,8 @@ def not_signed(facts: MessageFacts) -> Findings:
     for_ordinary_mail(facts)
     if not facts.header.fields:
         raise NotApplicable  # a message without any header has one fault, not several
+    if facts.authentication.unreadable:
+        raise NotApplicable  # the header is damaged, which has a rule of its own
     if not facts.authentication.dkim and not facts.header.all("dkim-signature"):
         yield finding("no DKIM-Signature field")
 
