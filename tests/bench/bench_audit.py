@@ -212,8 +212,8 @@ def main() -> None:
         f"Cold: {ROUNDS} interleaved rounds of whole processes, all modules compiled before; "
         "median wall ratio to the last row. Bar: at most 0.5.",
         f"Over a resolver that answers after {DELAY_S * 1000:.0f} ms: a full audit takes {seconds * 1000:.0f} ms "
-        f"(median of 15). Its longest chain is {longest} questions; a single one takes {single * 1000:.1f} ms there, so "
-        f"the chain {longest * single * 1000:.0f} ms: {seconds / (longest * single):.2f} of the chain. Bar: 1.30.",
+        f"(median of 15). Its longest chain is {longest} questions; a single one takes {single * 1000:.1f} ms there, "
+        f"so the chain {longest * single * 1000:.0f} ms: {seconds / (longest * single):.2f} of the chain. Bar: 1.30.",
     ]
     if lacking:
         notes.append(f"checkdmarc was not measured: {lacking}.")
