@@ -158,9 +158,10 @@ class Inconclusive:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The outcome of a set of rules on one subject, each rule in exactly one of the lists.
+    """The outcome of a set of rules on one subject.
 
-    A rule with a finding stands under ``findings`` only. ``passed``, ``not_applicable``, ``not_asked`` and
+    A rule with a finding stands under ``findings``; besides under ``inconclusive`` if a fact it read later could not be
+    told. ``passed``, ``not_applicable``, ``not_asked`` and
     ``crashed`` hold rule ids.
     """
 

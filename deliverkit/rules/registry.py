@@ -139,7 +139,11 @@ def _load_third_parties() -> None:
 
 
 def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | None = None) -> Judgement:
-    """Run every rule made for this kind of facts. A rule that crashes is our bug: it is listed, never hidden."""
+    """Run every rule made for this kind of facts.
+
+    What a rule found before it came to a fact nobody could tell is kept; the rule is then listed as inconclusive too.
+    A rule that crashes is our bug: it is listed, never hidden.
+    """
     severities = severities or {}
     findings: list[Finding] = []
     unknown: list[Inconclusive] = []
@@ -151,12 +155,13 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
         if not isinstance(facts, r.facts_type) or not isinstance(facts, Facts):
             continue
         severity = severities.get(r.id, r.severity)
+        drafts: list[Draft] = []
         try:
-            drafts = list(r.judge(facts))
+            drafts.extend(r.judge(facts))  # one by one: those before an exception stay
         except NotApplicable:
-            not_applicable.append(r.id)
+            not_applicable.extend([] if drafts else [r.id])
         except NotAsked:
-            unasked.append(r.id)
+            unasked.extend([] if drafts else [r.id])
         except Unobserved as why:
             unknown.append(Inconclusive(r.id, facts.subject, str(why), severity is Severity.ERROR))
         except Exception as bug:  # a rule's crash must not cost the user the other findings
@@ -164,9 +169,8 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
             reason = f"the rule crashed: {type(bug).__name__}: {bug}"
             unknown.append(Inconclusive(r.id, facts.subject, reason, decisive=True))
         else:
-            findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
-            if not drafts:
-                passed.append(r.id)
+            passed.extend([] if drafts else [r.id])
+        findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
     return Judgement(
         tuple(findings), tuple(unknown), tuple(passed), tuple(not_applicable), tuple(unasked), tuple(crashed)
     )
