@@ -55,6 +55,12 @@ class RecordText:
     type: str
     value: str
 
+    @property
+    def line(self) -> str:
+        """The record as a line of a zone file; a text that is not quoted yet is put into quotation marks."""
+        quoted = self.type == "TXT" and not self.value.startswith('"')
+        return f'{self.name}. {self.type} "{self.value}"' if quoted else f"{self.name}. {self.type} {self.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:

@@ -71,13 +71,9 @@ def _finding(found: Finding, report: Report) -> dict[str, Any]:
         "evidence": [_evidence(e) for e in found.evidence[:12]],
         "more": max(len(found.evidence) - 12, 0),
         "fix": plain(found.fix.text),
-        "records": "\n".join(f"{plain(r.name)}. {r.type} {_quoted(r.type, plain(r.value))}" for r in found.fix.records),
+        "records": "\n".join(plain(record.line) for record in found.fix.records),
         "reference": found.reference,
     }
-
-
-def _quoted(type_: str, value: str) -> str:
-    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
 
 
 def _evidence(evidence: Evidence) -> dict[str, str]:

@@ -49,7 +49,7 @@ def _finding(found: Finding) -> Iterator[str]:
     yield f"**Fix.** {_text(found.fix.text)}"
     if found.fix.records:
         yield ""
-        yield from _block([f"{r.name}. {r.type} {_quoted(r.type, r.value)}" for r in found.fix.records])
+        yield from _block([record.line for record in found.fix.records])
 
 
 def _evidence(evidence: Evidence) -> str:
@@ -57,10 +57,6 @@ def _evidence(evidence: Evidence) -> str:
     place = f" ({_text(evidence.place)})" if evidence.place else ""
     value = f": {_code(plain(evidence.value, 400))}" if evidence.value else ""
     return f"- {_code(head)}{place}{value}"
-
-
-def _quoted(type_: str, value: str) -> str:
-    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
 
 
 def _text(text: str) -> str:

@@ -101,12 +101,8 @@ def _finding(found: Finding, report: Report, columns: int, color: bool) -> Itera
     yield from fold(f"Fix: {plain(found.fix.text)}", columns, _INDENT, hanging=_INDENT * 2)
     for record in found.fix.records:
         # A record is copied from here: it is never wrapped.
-        yield f"{_INDENT * 2}{plain(record.name)}. {record.type} {_quoted(record.type, plain(record.value))}"
+        yield f"{_INDENT * 2}{plain(record.line)}"
     yield f"{_INDENT}{found.reference}"
-
-
-def _quoted(type_: str, value: str) -> str:
-    return f'"{value}"' if type_ == "TXT" and not value.startswith('"') else value
 
 
 def _evidence(evidence: Evidence, columns: int) -> Iterator[str]:
