@@ -15,7 +15,6 @@ from deliverkit.flow import Answer, Flow, Status, ask
 from deliverkit.names import labels
 from deliverkit.protocols.dmarc.record import POLICIES, DmarcRecord, is_dmarc, looks_like_dmarc, parse_dmarc
 
-MAX_QUERIES = 8  # RFC 9989 §4.10
 CUT = 7  # a name of eight labels or more is cut to this many after the first query
 
 
