@@ -59,6 +59,8 @@ def kind(address: str) -> str:
         return "public"
     if parsed in _SHARED:
         return "shared"
+    if any(parsed in network for network in _NOWHERE):
+        return "reserved"  # of which Python versions think differently
     traits = ("loopback", "unspecified", "link_local", "multicast", "reserved", "private")
     return next((trait.replace("_", "-") for trait in traits if getattr(parsed, f"is_{trait}")), "reserved")
 

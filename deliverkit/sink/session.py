@@ -9,6 +9,7 @@ What this file will not do: listen, store, verify, or relay. The law of SMTP com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 from datetime import UTC, datetime
@@ -211,7 +212,8 @@ class SinkSession(SMTP, WireProtocol):
         """Close without a word."""
         self._ended_by_us = True
         if self.transport is not None:
-            cast(asyncio.Transport, self.transport).abort()
+            with contextlib.suppress(AttributeError):  # TLS, closed already, on CPython before 3.11.5
+                cast(asyncio.Transport, self.transport).abort()
 
     def _say_goodbye(self, text: str) -> None:
         """Say 421 and close (RFC 5321 §3.8), by force if the client does not read it."""

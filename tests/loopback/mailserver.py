@@ -6,6 +6,7 @@ It records what it took, in how many sessions, and who logged in; ``replies`` ma
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -121,7 +122,8 @@ def mail_server(
 async def _ended(listening: asyncio.Server, transports: list[asyncio.Transport]) -> None:
     listening.close()
     for transport in transports:
-        transport.abort()
+        with contextlib.suppress(AttributeError):  # TLS, closed already, on CPython before 3.11.5
+            transport.abort()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

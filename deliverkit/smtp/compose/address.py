@@ -52,7 +52,7 @@ def quoted(text: str) -> str:
 def parse_addresses(option: str, text: str) -> tuple[Address, ...]:
     """The mailboxes of a comma-separated list. ``option`` names the value in errors: "--to"."""
     single_line(option, text)
-    return tuple(parse_address(option, piece) for piece in _split(option, text) if piece.strip())
+    return tuple(parse_address(option, piece) for piece in split_mailboxes(option, text) if piece.strip())
 
 
 def parse_address(option: str, text: str) -> Address:
@@ -109,7 +109,7 @@ def _display_name(option: str, name: str) -> str:
     return name
 
 
-def _split(option: str, text: str) -> list[str]:
+def split_mailboxes(option: str, text: str) -> list[str]:
     """Cut at commas that stand outside quotation marks and angle brackets."""
     pieces, start, inside = [], 0, ""
     position = 0

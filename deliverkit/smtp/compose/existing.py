@@ -7,8 +7,10 @@ this is a way to find out what a server says to them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from email.utils import getaddresses
 
+from deliverkit.smtp.compose.address import split_mailboxes
 from deliverkit.smtp.compose.headers import HARD
 from deliverkit.smtp.compose.message import NONCE, Composed
 from deliverkit.smtp.compose.values import BadValue
@@ -54,7 +56,7 @@ def recipients(message: Composed) -> tuple[str, ...]:
     """The addresses of To and Cc, each once."""
     header = message.raw.partition(b"\r\n\r\n")[0]
     values = [_text(m[2]) for m in _FIELD.finditer(header) if m[1].lower() in (b"to", b"cc")]
-    return tuple(dict.fromkeys(spec for _, spec in getaddresses(values) if "@" in spec))
+    return tuple(dict.fromkeys(spec for value in values for spec in _addresses(value)))
 
 
 def _value(fields: list[tuple[str, bytes]], name: str) -> str:
@@ -66,4 +68,20 @@ def _text(value: bytes) -> str:
 
 
 def _first_address(value: str) -> str:
-    return next((spec for _, spec in getaddresses([value]) if "@" in spec), "")
+    return next(_addresses(value), "")
+
+
+def _addresses(value: str) -> Iterator[str]:
+    """The addresses in a field, one mailbox at a time.
+
+    What the standard library cannot read (which depends on its version) is handed on as it stands, for the caller to
+    refuse by name, rather than lost.
+    """
+    try:
+        pieces = split_mailboxes("", value)
+    except BadValue:
+        pieces = [value]
+    for piece in pieces:
+        read = [spec for _, spec in getaddresses([piece]) if "@" in spec]
+        bare = re.sub(r".*<|>.*", "", piece, flags=re.DOTALL).strip()
+        yield from read or ([bare] if "@" in bare else [])
