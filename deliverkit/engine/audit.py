@@ -216,13 +216,8 @@ def judged(
         vantage=vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        findings=judgement.findings,
-        inconclusive=judgement.inconclusive,
-        not_asked=judgement.not_asked,
-        passed=judgement.passed,
-        not_applicable=judgement.not_applicable,
         facts={p: facts.raw(p) for p in PROTOCOLS},
-    )
+    ).judged_by(judgement)
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:

@@ -70,13 +70,8 @@ async def check_host(
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        findings=judgement.findings,
-        inconclusive=judgement.inconclusive,
-        not_asked=judgement.not_asked,
-        passed=judgement.passed,
-        not_applicable=judgement.not_applicable,
         facts={"check_host": facts},
-    )
+    ).judged_by(judgement)
     return CheckHost(check, report)
 
 

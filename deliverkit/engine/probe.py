@@ -85,14 +85,9 @@ async def probe(
                 vantage=vantage,
                 started=started,
                 elapsed_s=round(time.monotonic() - began, 3),
-                findings=judgement.findings,
-                inconclusive=judgement.inconclusive,
-                not_asked=judgement.not_asked,
-                passed=judgement.passed,
-                not_applicable=judgement.not_applicable,
                 facts={"ports": own},
                 interrupted=interrupted,
-            )
+            ).judged_by(judgement)
         )
     return reports
 

@@ -23,7 +23,7 @@ from deliverkit.facts.sending import Attempt, SendFacts, observed_sending
 from deliverkit.findings import Judgement
 from deliverkit.flow import Flow
 from deliverkit.protocols.dkim.sign import SigningKey
-from deliverkit.report.model import Report, Subject, merge, sort_findings
+from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules.registry import all_rules, judge
 from deliverkit.smtp.client import submit_flow
 from deliverkit.smtp.compose import Writer
@@ -143,13 +143,8 @@ def _report(
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        findings=sort_findings(judged.findings),
-        inconclusive=judged.inconclusive,
-        not_asked=judged.not_asked,
-        passed=judged.passed,
-        not_applicable=judged.not_applicable,
         facts=facts,
-    )
+    ).judged_by(judged)
 
 
 def _name(options: SendOptions) -> str:

@@ -90,14 +90,9 @@ async def verify(
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        findings=tuple(sorted(judgement.findings, key=lambda found: found.severity.rank)),
-        inconclusive=judgement.inconclusive,
-        not_asked=judgement.not_asked,
-        passed=judgement.passed,
-        not_applicable=judgement.not_applicable,
         facts={"authentication": message.authentication, "message": message},
         message=message,
-    )
+    ).judged_by(judgement)
 
 
 def _remark(message: MessageFacts) -> str | None:

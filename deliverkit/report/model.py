@@ -6,10 +6,10 @@ Verdict and exit status are decided here and nowhere else (docs/house.md, "Contr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Finding, Inconclusive, Judgement, Severity
@@ -53,6 +53,17 @@ class Report:
     not_applicable: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+
+    def judged_by(self, judgement: Judgement) -> Self:
+        """This report with what the rules said of its subject, the gravest findings first."""
+        return replace(
+            self,
+            findings=sort_findings(judgement.findings),
+            inconclusive=judgement.inconclusive,
+            not_asked=judgement.not_asked,
+            passed=judgement.passed,
+            not_applicable=judgement.not_applicable,
+        )
 
     @property
     def verdict(self) -> Verdict:
