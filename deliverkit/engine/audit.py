@@ -27,11 +27,11 @@ from deliverkit.findings import Judgement
 from deliverkit.flow import Flow
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
+from deliverkit.rules import PORT_FAMILIES
 from deliverkit.rules.registry import families, judge, rules_of
 from deliverkit.world import World
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
-PORT_FAMILIES = ("smtp", "tls", "vantage")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
 OTHER_FAMILIES = ("message", "send", "sink")  # they judge messages and sessions, not domains
 PROFILES = ("bulk",)

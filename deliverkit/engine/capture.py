@@ -14,7 +14,7 @@ from deliverkit.facts.capture import CaptureFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Judgement
 from deliverkit.report.model import Report, Subject, merge
-from deliverkit.rules.registry import all_rules, judge
+from deliverkit.rules.registry import judge, rules_of
 
 R = TypeVar("R", bound=Report)
 _SEEN_ON_THE_WIRE = {"SINK002": "MSG035", "SINK003": "MSG033"}  # one cause, told once: by the rule that saw the wire
@@ -22,7 +22,7 @@ _SEEN_ON_THE_WIRE = {"SINK002": "MSG035", "SINK003": "MSG033"}  # one cause, tol
 
 def with_capture(report: R, facts: CaptureFacts) -> R:
     """The report of a message with the findings about its capture among its own, the gravest first."""
-    captured = judge(facts, all_rules())
+    captured = judge(facts, rules_of("sink"))
     twins = {_SEEN_ON_THE_WIRE[f.rule] for f in captured.findings if f.rule in _SEEN_ON_THE_WIRE}
     told = Judgement(
         tuple(f for f in report.findings if f.rule not in twins),

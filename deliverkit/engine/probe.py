@@ -30,7 +30,8 @@ from deliverkit.facts.host import PortFacts, hosts_of, unprobed
 from deliverkit.facts.inspected import port_facts
 from deliverkit.findings import Finding, Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
-from deliverkit.rules.registry import Rule, all_rules, judge
+from deliverkit.rules import PORT_FAMILIES
+from deliverkit.rules.registry import Rule, judge, rules_of
 from deliverkit.smtp.inspect import Target, probe_flow
 from deliverkit.world import World
 
@@ -78,7 +79,9 @@ async def probe(
     reports = []
     for one, (mine, unresolved) in zip(wanted, found, strict=True):
         own, rows = (*rows[: len(mine)], *unresolved), rows[len(mine) :]
-        judgement = merge([*judge_ports(own, severities=severities), judge(vantage, all_rules(), severities)])
+        judgement = merge(
+            [*judge_ports(own, severities=severities), judge(vantage, rules_of(*PORT_FAMILIES), severities)]
+        )
         reports.append(
             Report(
                 subject=Subject("host", one.host, one.remark),
@@ -104,7 +107,7 @@ def judge_ports(
     ``of_domain``: the MX hosts among them serve one domain, so that one can stand in for another.
     """
     rows = tuple(ports)
-    chosen = all_rules() if rules is None else rules
+    chosen = rules_of(*PORT_FAMILIES) if rules is None else rules
     hosts = hosts_of(rows, of_domain=of_domain)
     told = dict(severities or {})
     each = [(row, judge(row, chosen, told)) for row in rows]

@@ -24,7 +24,7 @@ from deliverkit.findings import Judgement
 from deliverkit.flow import Flow
 from deliverkit.protocols.dkim.sign import SigningKey
 from deliverkit.report.model import Report, Subject, merge
-from deliverkit.rules.registry import all_rules, judge
+from deliverkit.rules.registry import judge, rules_of
 from deliverkit.smtp.client import submit_flow
 from deliverkit.smtp.compose import Writer
 from deliverkit.smtp.dialogue import Trouble, TroubleKind
@@ -113,7 +113,7 @@ async def send(
     for route in routes:
         if not interrupted:
             interrupted = await run.deliver(route)
-    judged = merge(judge(facts, all_rules()) for facts in run.facts)
+    judged = merge(judge(facts, rules_of("send")) for facts in run.facts)
     report = _report(Subject("session", _name(options)), judged, world, (started, began), run.told(first))
     return replace(report, interrupted=interrupted)
 
@@ -124,7 +124,7 @@ def preview(write: Writer, options: SendOptions, *, world: World) -> Report:
     letter = Post(write, options.keys).letter(0, started)
     shown = Preview(letter, options.mail_from, options.recipients, options.destination)
     name = letter.composed.message_id or "message"
-    judged = judge(read_message(letter.raw, name=name, now=started), all_rules())
+    judged = judge(read_message(letter.raw, name=name, now=started), rules_of("message"))
     return _report(
         Subject("message", name, "a dry run: nothing was sent"),
         judged,

@@ -36,7 +36,7 @@ from deliverkit.protocols.iprev import iprev
 from deliverkit.protocols.spf.evaluate import check_host
 from deliverkit.protocols.spf.record import Result as Spf
 from deliverkit.report.model import Report, Subject
-from deliverkit.rules.registry import all_rules, judge
+from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ async def verify(
     message = _with_mail_from(await _work(read, len(raw)), mail_from)
     say(f"{name}: SPF, DKIM, DMARC")
     message = message.with_authentication(await _authenticate(message, world.with_budget()))
-    judgement = await _work(lambda: judge(message, all_rules()), len(raw))
+    judgement = await _work(lambda: judge(message, rules_of("message")), len(raw))
     return Verification(
         subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
