@@ -6,15 +6,17 @@ password, as it is or in base64. What this file will not do: know which texts ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from deliverkit.smtp.transcript import MASK
 
 _LEAST = 8  # characters of a secret that give it away when a server cuts its quotation short
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def masked(text: str, secrets: Collection[str]) -> str:
     """The text with every secret in it, and every long beginning of one, replaced by `MASK`."""
+    if not secrets:
+        return text
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = _without(text, secret)
     return text

@@ -8,7 +8,7 @@ secret through that a server repeats.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -155,7 +155,7 @@ def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "backslashreplace").translate(_CONTROLS)
 
 
-def shown(octets: bytes, secrets: Iterable[str] = ()) -> str:
+def shown(octets: bytes, secrets: Collection[str] = ()) -> str:
     """The beginning of some octets as it may be shown to a person: nothing a terminal would act upon, no secret."""
     tail = f"… ({len(octets)} octets)" if len(octets) > _SHOWN else ""
     return masked(_text(octets[:_SHOWN]), secrets).replace("\\x0d\\x0a", "\\r\\n") + tail

@@ -167,11 +167,10 @@ class _Conversation:
         """The next reply; one deadline for all of it, however slowly it drips in."""
         assert self._wire is not None
         try:
-            async with asyncio.timeout_at(deadline):
-                while (reply := self._next_reply(waiting_for)) is None:
-                    self._wire.taken()
-                    await self._wire.news()
-                return reply
+            while (reply := self._next_reply(waiting_for)) is None:
+                self._wire.taken()
+                await self._wire.news(deadline)
+            return reply
         except TimeoutError:
             self.transcript.timed_out(waiting_for)
             heard = self._reader.rest()

@@ -50,11 +50,11 @@ class TrustStore:
         self.chosen = chosen  # by the user: a file with the CA of the very server that is tested
         self._by_subject: dict[bytes, list[x509.Certificate]] = {}
         for certificate in certificates:
-            self._by_subject.setdefault(certificate.subject.public_bytes(), []).append(certificate)
+            self._by_subject.setdefault(_encoded(certificate.subject), []).append(certificate)
 
     def named(self, subject: x509.Name) -> list[x509.Certificate]:
         """Trusted certificates of this subject."""
-        return self._by_subject.get(subject.public_bytes(), [])
+        return self._by_subject.get(_encoded(subject), [])
 
     def __contains__(self, certificate: x509.Certificate) -> bool:
         return certificate in self.named(certificate.subject)
@@ -251,13 +251,18 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _dates(certificate: x509.Certificate, now: datetime) -> Trust | None:
-    who = _name(certificate.subject)
-    if now > certificate.not_valid_after_utc:
-        return Trust(False, TrustProblem.EXPIRED, f"{who} expired on {iso(certificate.not_valid_after_utc)}")
-    if now < certificate.not_valid_before_utc:
-        when = iso(certificate.not_valid_before_utc)
-        return Trust(False, TrustProblem.NOT_YET_VALID, f"{who} is valid from {when} only")
+    begins, ends = _validity(certificate)
+    if now > ends:
+        return Trust(False, TrustProblem.EXPIRED, f"{_name(certificate.subject)} expired on {iso(ends)}")
+    if now < begins:
+        what = f"{_name(certificate.subject)} is valid from {iso(begins)} only"
+        return Trust(False, TrustProblem.NOT_YET_VALID, what)
     return None
+
+
+@functools.lru_cache(maxsize=1024)  # asked at every step of the search, and each asking makes two times anew
+def _validity(certificate: x509.Certificate) -> tuple[datetime, datetime]:
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def _serves(leaf: x509.Certificate) -> bool:
@@ -350,6 +355,12 @@ def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
 
 
+@functools.lru_cache(maxsize=1024)
+def _encoded(name: x509.Name) -> bytes:
+    return name.public_bytes()
+
+
+@functools.lru_cache(maxsize=1024)
 def _name(name: x509.Name) -> str:
     """A distinguished name on one line, most specific part first; "(no name)" when it is empty."""
     return name.rfc4514_string() or "(no name)"

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.measure import interleave_commands, ratio, write
+from tests.bench.measure import Bar, interleave_commands, ratio, write
 
 BARE = """
 import click
@@ -54,7 +54,15 @@ def main() -> None:
         "Start-up of the command line",
         ("command", "CPU ms (median)", "wall ms (median)", "CPU ratio to bare click"),
         table,
-        ["15 interleaved rounds of whole processes; ratios are medians of same-round ratios. Bar: --help at most 1.5."],
+        ["15 interleaved rounds of whole processes; ratios are medians of same-round ratios."],
+        [
+            Bar(
+                "--help, CPU of a bare click program",
+                ratio(rows, "deliverkit --help", "bare click --help", "cpu"),
+                1.5,
+                at_most=True,
+            )
+        ],
     )
 
 

@@ -2,7 +2,8 @@
 
 The server is a private Postfix, or one of ours where Postfix is not installed. Each probe: connect, greeting, EHLO,
 STARTTLS, handshake, the certificate read, EHLO, QUIT. What to hold: no 40 ms stall after the handshake, and at most 2.5
-times the CPU of a bare client handshake.
+times the CPU of a bare client handshake. Server and client have a processor each, where there are two: on one, the
+kernel's scheduling hides the stall that clients meet in the world.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import time
 import unittest.mock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import truediv
 from pathlib import Path
 
 from deliverkit.smtp.dialogue import TlsSession
 from deliverkit.smtp.inspect import Target, probe_flow
 from deliverkit.world import wire
 from deliverkit.world.smtp import LiveSmtp
-from tests.bench.measure import write
+from tests.bench.measure import CLIENTS, SERVERS, Bar, pinned, write
 from tests.loopback.authority import Authority
 from tests.loopback.faulty import Talk, context, server
 from tests.peers.postfix import Endpoint, Postfix
@@ -46,13 +48,15 @@ def main() -> None:
         chain, key = authority.issue(NAME).write(folder, "leaf")
         chain.chmod(0o644)
         ca_file = str(authority.write_root(folder))
-        with served(folder, chain, key) as (what, port):
+        with pinned(SERVERS), served(folder, chain, key) as (what, port), pinned(CLIENTS):
             rows = measured(port, ca_file)
-        bare = bare_handshake(chain, key)
+            bare = bare_handshake(chain, key)
     mine = rows["deliverkit probe"]
+    faster = statistics.median(map(truediv, rows["asyncio streams"].rounds, mine.rounds))
     table = [
         (
             name,
+            f"{PROBES / statistics.median(one.rounds):.0f}",
             f"{statistics.median(one.wall) * 1000:.2f}",
             f"{sum(wall > STALL_S for wall in one.wall) / len(one.wall):.0%}",
             f"{one.cpu / len(one.wall) * 1000:.2f}",
@@ -60,18 +64,21 @@ def main() -> None:
         )
         for name, one in rows.items()
     ]
-    table.append(("bare client handshake, in memory", f"{bare * 1000:.2f}", "", f"{bare * 1000:.2f}", "1.0"))
+    table.append(("bare client handshake, in memory", "", f"{bare * 1000:.2f}", "", f"{bare * 1000:.2f}", "1.0"))
     write(
         "probe",
         "A STARTTLS probe, one at a time",
-        ("client", "wall ms (median)", f"over {STALL_S * 1000:.0f} ms", "CPU ms", "CPU of bare handshakes"),
+        ("client", "probes/s", "wall ms (median)", f"over {STALL_S * 1000:.0f} ms", "CPU ms", "CPU of bare handshakes"),
         table,
         [
             f"Server: {what}. {ROUNDS} interleaved rounds of {PROBES} probes each.",
             "The share over 35 ms shows the stall of a delayed ACK after STARTTLS (it is 40 ms long); how often a "
             "client without TCP_QUICKACK meets it depends on the kernel and the load.",
-            f"CPU of ours: {mine.cpu / len(mine.wall) / bare:.1f} bare handshakes (bar: 2.5); in it the chain is "
-            "judged and the transcript written.",
+            "In the CPU of ours the chain is judged and the transcript written.",
+        ],
+        [
+            Bar("STARTTLS probe, CPU of a bare handshake", mine.cpu / len(mine.wall) / bare, 2.5, at_most=True),
+            Bar("STARTTLS probes one at a time, against asyncio streams", faster, 10),
         ],
     )
 
@@ -120,9 +127,10 @@ def _own_server(chain: str, key: str, ports: multiprocessing.Queue[int]) -> None
 
 @dataclass
 class Measured:
-    """The wall seconds of every probe of one client, and the CPU seconds of all of them."""
+    """The wall seconds of every probe of one client and of every round, and the CPU seconds of all of them."""
 
     wall: list[float] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)
     cpu: float = 0.0
 
 
@@ -141,6 +149,7 @@ def measured(port: int, ca_file: str) -> dict[str, Measured]:
             wall = client(port, ca_file, PROBES)
             if number:
                 rows[name].wall += wall
+                rows[name].rounds.append(sum(wall))
                 rows[name].cpu += time.process_time() - cpu
     return rows
 

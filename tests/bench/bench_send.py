@@ -26,7 +26,7 @@ from deliverkit.protocols.dkim.keys import load_private_key
 from deliverkit.protocols.dkim.sign import SigningKey
 from deliverkit.world import World
 from deliverkit.world.smtp import LiveSmtp
-from tests.bench.measure import interleave, ratio, write
+from tests.bench.measure import Bar, interleave, ratio, write
 
 MESSAGES = 200
 ROUNDS = 5
@@ -68,8 +68,14 @@ def main() -> None:
         table,
         [
             f"{ROUNDS} interleaved rounds of {MESSAGES} messages each, every one composed anew; medians.",
-            f"Signed: {ratio(rows, 'smtplib and dkimpy, signed', 'deliverkit, signed'):.1f} times smtplib with dkimpy.",
             "deliverkit keeps the whole transcript and a report while it sends.",
+        ],
+        [
+            Bar(
+                "signed messages sent, against smtplib with dkimpy",
+                ratio(rows, "smtplib and dkimpy, signed", "deliverkit, signed"),
+                1,
+            )
         ],
     )
 

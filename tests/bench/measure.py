@@ -12,12 +12,31 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 REPORTS = Path(__file__).parents[2] / "reports" / "bench"
+CLIENTS, SERVERS = 0, 1
+"""The processors of clients and of the servers they are measured against."""
+_PROCESSORS = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+
+
+@contextmanager
+def pinned(processor: int) -> Iterator[None]:
+    """This process, and those it starts meanwhile, on one processor; on a machine with a single one, or without the
+    call, nothing changes."""
+    if processor not in _PROCESSORS:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {processor})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @dataclass
@@ -81,16 +100,56 @@ def ratio(rows: Mapping[str, Row], a: str, b: str, what: str = "wall") -> float:
     return statistics.median(x / y for x, y in zip(getattr(rows[a], what), getattr(rows[b], what), strict=True))
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A figure to hold: ``measured`` must be at least ``bound``, or at most where ``at_most``.
+
+    ``unit`` is "x" for a ratio of one run, else the unit of both numbers.
+    """
+
+    what: str
+    measured: float
+    bound: float
+    unit: str = "x"
+    at_most: bool = False
+
+    @property
+    def margin(self) -> float:
+        """How far on the good side the figure is: 1 is just at the bar, 2 twice as good."""
+        good, bad = (self.bound, self.measured) if self.at_most else (self.measured, self.bound)
+        return good / bad if bad else float("inf")
+
+    @property
+    def met(self) -> bool:
+        """True if the figure holds."""
+        return self.margin >= 1
+
+    def __str__(self) -> str:
+        side = "at most" if self.at_most else "at least"
+        verdict = "met" if self.met else "NOT MET"
+        return f"{self.what}: {self.measured:.3g} {self.unit} (bar: {side} {self.bound:g} {self.unit}): {verdict}"
+
+
 def write(
-    name: str, title: str, header: Sequence[str], table: Sequence[Sequence[Any]], notes: Sequence[str] = ()
+    name: str,
+    title: str,
+    header: Sequence[str],
+    table: Sequence[Sequence[Any]],
+    notes: Sequence[str] = (),
+    bars: Sequence[Bar] = (),
 ) -> None:
-    """Print the table, and write it to reports/bench as Markdown and JSON."""
+    """Print the table and the bars, and write them to reports/bench as Markdown and JSON."""
     from tabulate import tabulate
 
     text = tabulate(table, headers=header, tablefmt="github")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    body = "\n".join(f"- {note}" for note in notes)
+    body = "\n".join(f"- {note}" for note in (*bars, *notes))
     (REPORTS / f"{name}.md").write_text(f"# {title}\n\n{text}\n\n{body}\n", "utf-8")
-    data = {"title": title, "rows": [dict(zip(header, row, strict=True)) for row in table], "notes": list(notes)}
+    data = {
+        "title": title,
+        "rows": [dict(zip(header, row, strict=True)) for row in table],
+        "bars": [{**asdict(bar), "met": bar.met} for bar in bars],
+        "notes": list(notes),
+    }
     (REPORTS / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n", "utf-8")
     print(f"{title}\n\n{text}\n\n{body}")
