@@ -24,6 +24,7 @@ VERBS = {
     "send": "Send a real, DKIM-signed test message and keep the transcript.",
     "verify": "Verify stored messages: SPF, DKIM, DMARC and the message itself.",
     "sink": "Receive mail, keep its exact bytes, verify and show it.",
+    "doctor": "Find out why an application's mail fails: its settings, then the server.",
     "explain": "Explain a rule, or list all rules.",
     "demo": "Run the whole job on an embedded world, without network.",
 }

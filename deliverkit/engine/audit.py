@@ -33,7 +33,7 @@ from deliverkit.world import World
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
-OTHER_FAMILIES = ("message", "send", "sink")  # they judge messages and sessions, not domains
+OTHER_FAMILIES = ("message", "send", "settings", "sink")  # they judge messages, sessions, applications
 PROFILES = ("bulk",)
 SECONDS = 60.0  # one domain, probing included
 

@@ -82,6 +82,14 @@ async def _send(story: Story, world: World) -> Report:
     return await run_send_story(story, world)
 
 
+async def _doctor(story: Story, world: World) -> Report:
+    from deliverkit.engine.doctor import DoctorOptions, doctor
+    from deliverkit.facts.settings.tree import ToldTree
+
+    options = DoctorOptions(**story.options)
+    return await doctor(ToldTree(story.files), name=story.subject, world=world, options=options)
+
+
 _RUNNERS = {
     "audit": _audit,
     "check-host": _check_host,
@@ -89,6 +97,7 @@ _RUNNERS = {
     "probe": _probe,
     "sink": _sink,
     "send": _send,
+    "doctor": _doctor,
 }
 
 

@@ -15,6 +15,7 @@ from deliverkit.report.model import Report
 Lines: TypeAlias = Callable[[Any, int], list[str]]
 
 SECTIONS = {
+    "app": ("Mail settings", "settings_text", "settings_lines"),
     "check_host": ("Evaluation", "trees", "check_host_lines"),
     "authentication": ("Authentication", "mail_text", "authentication_lines"),
     "spf": ("SPF", "trees", "spf_tree_lines"),

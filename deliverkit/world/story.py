@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[rn\\])")
 _REPEATED = re.compile(rb"\\\{([^{}]*)\*(\d{1,8})\}")
-KINDS = ("audit", "check-host", "verify", "probe", "sink", "send")
-_WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message"))
+KINDS = ("audit", "check-host", "verify", "probe", "sink", "send", "doctor")
+_WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message", "files"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
 
 
@@ -54,6 +54,7 @@ class Story:
     vantage: dict[str, Any] = field(default_factory=dict)
     smtp: dict[str, dict[str, Any]] = field(default_factory=dict)
     message: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     expect: tuple[dict[str, Any], ...] = ()
     inconclusive: tuple[dict[str, Any], ...] = ()
 
@@ -126,6 +127,7 @@ def _story(path: Path, told: dict[str, Any]) -> Story:
         vantage=told.get("vantage", {}),
         smtp=told.get("smtp", {}),
         message=told.get("message", {}),
+        files=told.get("files", {}),
         expect=tuple(told.get("expect", [])),
         inconclusive=tuple(told.get("inconclusive", [])),
     )

@@ -1,0 +1,57 @@
+"""``deliverkit doctor``: options and printing for the doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deliverkit.cli.common import (
+    Output,
+    Progress,
+    WorldChoice,
+    finish,
+    output_options,
+    run,
+    usage_error,
+    world_options,
+)
+
+if TYPE_CHECKING:
+    from deliverkit.engine.doctor import DoctorOptions
+    from deliverkit.report.model import Report
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@click.option("--static", is_flag=True, help="Read and judge the settings; send no packet.")
+@click.option("--environment", metavar="NAME", help="The environment to judge.  [default: production, if there is one]")
+@world_options
+@output_options
+def doctor(folder: Path, static: bool, environment: str | None, where: WorldChoice, output: Output) -> None:
+    """Find out why an application's mail fails: its settings, then the server.
+
+    Reads the mail settings of the application in DIR (or here), every value with its file and line, and says what will
+    fail, why, and what to change. Nothing of the application is run, and no secret is shown.
+    """
+    from deliverkit.engine.doctor import DoctorOptions
+
+    if not folder.is_dir():
+        usage_error(f"{folder}: no such folder; give the folder of the application")
+    progress = Progress(output)
+    report = run(_doctor(folder, DoctorOptions(environment=environment), static, where, progress))
+    progress.done()
+    finish([report], output, interrupted=report.interrupted)
+
+
+async def _doctor(folder: Path, options: DoctorOptions, static: bool, where: WorldChoice, progress: Progress) -> Report:
+    from deliverkit.engine.doctor import doctor as examine
+    from deliverkit.engine.sourcetree import DiskTree
+    from deliverkit.world import World
+
+    world = World.offline() if static else where.open()
+    async with world:
+        return await examine(
+            DiskTree(folder), name=folder.resolve().name, world=world, options=options, progress=progress
+        )
