@@ -1,12 +1,20 @@
-"""Explain a word: a rule by id or slug, or the table of all rules. SMTP replies and logs come with the doctor."""
+"""Explain a word: a rule by id or slug, a server's reply or a client library's error, or the table of all rules.
+
+What this file will not do: know what a reply means (`deliverkit.smtp.meaning`), or read a log (`deliverkit.engine`).
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
-from deliverkit.report.plain import fold
+from deliverkit.report.plain import fold, plain
 from deliverkit.rules.registry import Rule, all_rules
+from deliverkit.smtp.codes import by_the_book
+from deliverkit.smtp.meaning import ReplyMeaning
+from deliverkit.smtp.refusal import Refusal, read_refusal
 
 
 class NothingKnown(LookupError):
@@ -64,4 +72,77 @@ def rule_json(rule: Rule) -> dict[str, str]:
         "why": rule.why,
         "fix": rule.fix,
         "reference": rule.reference,
+    }
+
+
+# -- replies and errors ---------------------------------------------------------------------------------------
+
+RETRIES = {
+    "later": "try again later: the unchanged message can succeed",
+    "after-fix": "do not try again before the cause is mended",
+    "by-code": "4xx: try again later; 5xx: not at all",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A reply or error with what is known of it: by its words (``meaning``) and by its codes (``book``)."""
+
+    refusal: Refusal
+    meaning: ReplyMeaning | None
+    book: str | None
+
+
+def looks_like_words(text: str) -> bool:
+    """True if this is a reply or an error's text, and no name of a rule."""
+    return len(text.split()) > 1 or re.match(r"[2-5]\d\d(\D|$)", text) is not None
+
+
+def explain_words(text: str, provider: str | None = None) -> Explained:
+    """What a reply or an error means. ``provider`` has its replies looked up first. Raises NothingKnown."""
+    refusal = read_refusal(text)
+    found = Explained(refusal, refusal.meaning(provider), by_the_book(refusal.code, refusal.enhanced))
+    if found.meaning is None and found.book is None:
+        raise NothingKnown(
+            f"nothing is known of {text[:80]!r}: give a server's whole reply (with its code), the error of a mail "
+            "library, or a rule's id. `deliverkit explain` lists the rules."
+        )
+    return found
+
+
+def words_lines(found: Explained, width: int = 80) -> list[str]:
+    """The explanation for a terminal."""
+    width = min(width, 100)
+    lines = fold(plain(found.refusal.said, 400), width)
+    if found.meaning is None:
+        said = f"Nobody here knows these words. By its codes: {found.book}."
+        return [*lines, "", *fold(said, width)]
+    told = found.meaning
+    lines += ["", *fold(f"Means: {told.meaning}", width, hanging="       ")]
+    lines += fold(f"Fix:   {told.fix}", width, hanging="       ")
+    lines += fold(f"Retry: {RETRIES[told.retry]}", width, hanging="       ")
+    if found.book:
+        lines += fold(f"Codes: {found.book}", width, hanging="       ")
+    if told.checks:
+        lines += fold(f"Check: {', '.join(told.checks)} (deliverkit audit, probe, verify)", width, hanging="       ")
+    doubt = "" if told.verified else " (not confirmed)"
+    return [*lines, *fold(f"Known: {told.provider}, {told.id}; {told.source}{doubt}", width, hanging="       ")]
+
+
+def words_json(found: Explained) -> dict[str, Any]:
+    """The explanation as data."""
+    told = found.meaning
+    return {
+        "said": found.refusal.said,
+        "code": found.refusal.code,
+        "enhanced": found.refusal.enhanced,
+        "client": found.refusal.client,
+        "cause": None if told is None else told.id,
+        "provider": None if told is None else told.provider,
+        "meaning": None if told is None else told.meaning,
+        "fix": None if told is None else told.fix,
+        "retry": None if told is None else told.retry,
+        "checks": [] if told is None else list(told.checks),
+        "source": None if told is None else told.source,
+        "by_the_book": found.book,
     }

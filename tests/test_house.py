@@ -63,7 +63,7 @@ MAY_IMPORT = {
         "engine",
         "sink",
     },
-    "explain": {"report", "rules"},
+    "explain": {"report", "rules", "smtp"},
 }
 SOCKETS = {"socket", "ssl", "selectors", "asyncio", "aiosmtpd", "smtplib", "http", "urllib.request"}
 MAY_OPEN_SOCKETS = {"world", "sink", "demo"}

@@ -45,10 +45,10 @@ class Dotenv:
     unread: tuple[Unread, ...] = ()
 
 
-def read_dotenv(  # noqa: ARG001
+def read_dotenv(
     text: str,
     file: str,
-    dialect: Dialect,
+    dialect: Dialect,  # noqa: ARG001
     *,
     known: Mapping[str, Setting] | None = None,  # noqa: ARG001
 ) -> Dotenv:
