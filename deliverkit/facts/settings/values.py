@@ -99,7 +99,8 @@ class ValueFault:
 
     "trailing-blank", "leading-blank", "quotes-kept", "carriage-return", "byte-order-mark", "comment-cut" (a # began a
     comment in what was meant as the value), "expanded" (a $ was taken for a variable), "url-part-not-encoded",
-    "unclosed-quote", "duplicate" (set again later in the same file). ``detail`` never holds a secret's text.
+    "unclosed-quote", "duplicate" (set again later in the same file), "blank-unquoted" (a blank that stops the loader),
+    "circle" (variables that stand for each other). ``detail`` never holds a secret's text.
     """
 
     kind: str
