@@ -25,11 +25,13 @@ from deliverkit.world import World
 class DoctorOptions:
     """What to look at. ``environment`` None: production where there is one, each apart otherwise.
 
-    ``process`` are variables of the process's own environment, as the application would be given them.
+    ``process`` are variables of the process's own environment, as the application would be given them; ``env_files``
+    files of variables the user named (name to text), which win over those of the tree.
     """
 
     environment: str | None = None
     process: Mapping[str, str] = field(default_factory=dict)
+    env_files: Mapping[str, str] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ async def doctor(
 
 def examined(tree: Tree, name: str, options: DoctorOptions, say: Callable[[str], None]) -> AppFacts:
     """What every reader finds in the tree."""
-    look = Look(tree, options.process, options.environment)
+    look = Look(tree, options.process, options.environment, options.env_files)
     found: list[MailSettings] = []
     for word in READERS:
         say(f"{name}: looking for {word}")

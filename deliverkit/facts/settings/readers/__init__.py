@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeAlias
 
-from deliverkit.facts.settings.environment import DEVELOPMENT, PRODUCTION, Variables, variables
+from deliverkit.facts.settings.environment import Variables, environments_of, variables
 from deliverkit.facts.settings.model import MailSettings, SendCall, SourceMark
 from deliverkit.facts.settings.tree import Tree
 from deliverkit.facts.settings.values import Place, Unread
@@ -22,12 +22,14 @@ class Look:
     """What a reader is given, and where it puts what it saw beside transports.
 
     ``asked`` is the environment the user named, or None. ``process`` are the variables of the process that runs us:
-    they count for the environment the application would run in here.
+    they count where nothing else tells one environment from another, and for the one that was asked for. ``given`` are
+    files of variables the user named (name to text).
     """
 
     tree: Tree
     process: Mapping[str, str] = field(default_factory=dict)
     asked: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
     unread: list[Unread] = field(default_factory=list)
     calls: list[SendCall] = field(default_factory=list)
     marks: list[SourceMark] = field(default_factory=list)
@@ -39,14 +41,16 @@ class Look:
         key = f"{convention}:{folder}:{environment}"
         if key not in self.seen:
             own = self.process if environment in (self.asked, "") else None
-            found = variables(self.tree, environment, convention=convention, folder=folder, process=own)
+            found = variables(
+                self.tree, environment, convention=convention, folder=folder, process=own, given=self.given
+            )
             self.unread.extend(found.unread)
             self.seen[key] = found
         return self.seen[key]
 
-    def environments(self) -> tuple[str, ...]:
-        """The environments to judge: the one asked for, else production and development."""
-        return (self.asked,) if self.asked else (PRODUCTION, DEVELOPMENT)
+    def environments(self, convention: str, folder: str = "") -> tuple[str, ...]:
+        """The environments to read: the one asked for, else those that the folder knows by this convention."""
+        return (self.asked,) if self.asked else environments_of(self.tree, convention, folder)
 
     def uses(self, name: str, place: Place) -> None:
         """The source reads this variable here."""

@@ -31,7 +31,7 @@ def read(look: Look) -> Iterator[MailSettings]:
     """The default mailer of each environment of each Laravel application in the tree (a folder with ``artisan``)."""
     for artisan in matching(look.tree, "artisan"):
         folder = artisan.rpartition("/")[0]
-        for environment in look.environments():
+        for environment in look.environments("laravel", folder):
             found = look.variables(environment, convention="laravel", folder=folder)
             roles = {role: s for role, name in _ROLES.items() if (s := found.get(name)) is not None}
             if roles:
