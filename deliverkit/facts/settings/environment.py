@@ -47,6 +47,7 @@ CONVENTIONS = {
             "next", "next", _FOUR, "Next.js documentation, Environment Variable Load Order",
             always=(PRODUCTION, DEVELOPMENT),
         ),
+        Convention("flow", "node", _FOUR, "dotenv-flow README: the files that NODE_ENV names"),
         Convention(
             "vite", "next", (".env.{env}.local", ".env.{env}", ".env.local", ".env"), "Vite documentation, Env Files",
             always=(PRODUCTION, DEVELOPMENT),

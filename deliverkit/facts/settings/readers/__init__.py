@@ -59,7 +59,7 @@ class Look:
 
 Reader: TypeAlias = Callable[[Look], Iterator[MailSettings]]
 
-READERS: tuple[str, ...] = ("laravel",)
+READERS: tuple[str, ...] = ("nodemailer", "laravel")
 """The files below this folder, in the order in which they are asked."""
 
 
