@@ -2,7 +2,9 @@
 
 What becomes of the options is Nodemailer's own law (lib/nodemailer.js, smtp-connection, shared.parseConnectionUrl,
 well-known services): ``secure`` counts by JavaScript's truth, the port is 465 or 587 by it, ``service`` overrides host,
-port and secure; without ``secure`` on 465 TLS comes at once. What this file will not do: judge, or read the sends.
+port and secure; without ``secure`` on 465 TLS comes at once.
+
+What this file will not do: judge, or read what becomes of a send (`sends`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from deliverkit.facts.base import missing
 from deliverkit.facts.settings.model import MailSettings, Mode, Plan
 from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.source import javascript as js
+from deliverkit.facts.settings.source.sends import marks, sends
 from deliverkit.facts.settings.source.syntax import GRAMMARS, LACKING, Node, available, line_of, shown, text_of, walk
 from deliverkit.facts.settings.url import MailUrl, read_mail_url
 from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
@@ -34,7 +37,7 @@ _TRANSPORTS = ("jsonTransport", "streamTransport", "sendmail", "SES")  # each is
 
 
 def read(look: Look) -> Iterator[MailSettings]:
-    """Every transport that source makes, in each environment of its application."""
+    """Every transport that source makes, in each environment of its application; and every send."""
     suffixes = tuple(s for s in GRAMMARS if s != ".php")
     paths = [
         path for path in look.tree.paths if path.endswith(suffixes) and ".d.ts" not in path and ".min." not in path
@@ -42,7 +45,7 @@ def read(look: Look) -> Iterator[MailSettings]:
     told = False
     for path in paths:
         text = look.tree.text(path)
-        if text is None or "createTransport" not in text:
+        if text is None or ("createTransport" not in text and ".sendMail" not in text):
             continue
         if not available(path):
             if not told:
@@ -80,13 +83,18 @@ def _of_a_file(look: Look, path: str) -> Iterator[MailSettings]:
     module = program.module(path)
     if module is None:
         return
-    for call in (n for n in walk(module.root) if n.type == "call_expression"):
-        if not text_of(call.child_by_field_name("function"), 200).endswith("createTransport"):
-            continue
+    calls = tuple(n for n in walk(module.root) if n.type == "call_expression" and _makes_transport(n))
+    look.calls.extend(sends(module, look.tree.text(path) or ""))
+    look.marks.extend(marks(module, calls))
+    for call in calls:
         arguments = call.child_by_field_name("arguments").named_children
         for environment in look.environments(convention, folder):
             variables = look.variables(environment, convention=convention, folder=folder)
             yield _transport(program.with_lookup(variables.get), module, call, arguments, environment)
+
+
+def _makes_transport(call: Node) -> bool:
+    return text_of(call.child_by_field_name("function"), 200).endswith("createTransport")
 
 
 def _transport(
