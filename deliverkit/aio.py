@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deliverkit.report.model import Report
     from deliverkit.smtp.submission import TlsMode
     from deliverkit.world import World
+    from deliverkit.world.journal import Journal
 
 
 @asynccontextmanager
@@ -80,6 +81,17 @@ async def verify(
 
     async with _opened(world, now) as here:
         return await run(raw, world=here, client_ip=client_ip, helo=helo, mail_from=mail_from, profile=profile)
+
+
+async def replay(journal: str | Path | Journal, *, any_version: bool = False) -> list[Report]:
+    """The reports of a journal again, from the file alone: subjects and options come from it.
+
+    Raises `deliverkit.world.journal.JournalError` for a file that is no whole journal of this version.
+    """
+    from deliverkit.engine.replay import replay as run
+    from deliverkit.world.journal import Journal
+
+    return await run(journal if isinstance(journal, Journal) else Journal.load(journal, any_version=any_version))
 
 
 async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:

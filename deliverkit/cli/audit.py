@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,16 +20,27 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.journal import (
+    Tape,
+    finish_replay,
+    journal_options,
+    picked,
+    readable,
+    refuse_contradiction,
+    refuse_missing,
+    typed,
+)
 
 if TYPE_CHECKING:
     from deliverkit.engine.audit import AuditOptions
     from deliverkit.report.model import Report
+    from deliverkit.world.journal import Journal
 
 _AT_ONCE = 16
 
 
 @click.command()
-@click.argument("domains", nargs=-1, required=True, metavar="DOMAIN...")
+@click.argument("domains", nargs=-1, metavar="DOMAIN...")
 @click.option("--selector", "selectors", multiple=True, metavar="S", help="A DKIM selector in use (repeatable).")
 @click.option(
     "--dkim-key",
@@ -49,6 +61,7 @@ _AT_ONCE = 16
 @click.option("--parked", is_flag=True, help="The domain sends and receives no mail.")
 @world_options
 @output_options
+@journal_options
 def audit(
     domains: tuple[str, ...],
     selectors: tuple[str, ...],
@@ -60,6 +73,7 @@ def audit(
     profile: str | None,
     parked: bool,
     where: WorldChoice,
+    tape: Tape,
     output: Output,
 ) -> None:
     """Audit SPF, DKIM, DMARC, MX, PTR and ports of domains.
@@ -70,14 +84,17 @@ def audit(
     from deliverkit.engine.audit import PROTOCOLS, AuditOptions, BadOption, checked
     from deliverkit.names import BadName, meant
 
+    if tape.replay is None:
+        refuse_missing(domains, "DOMAIN...")
     for domain in domains:
         try:
             meant(domain)
         except BadName as bad:
             usage_error(str(bad))
+    key_files = dict(_selector_file(pair) for pair in dkim_keys)
     options = AuditOptions(
         selectors=selectors,
-        dkim_keys=dict(_selector_file(pair) for pair in dkim_keys),
+        dkim_keys=key_files,
         only=tuple(part.strip().lower().replace("-", "") for part in (only or "").split(",") if part.strip()),
         sends_from=sends_from,
         submission=submission,
@@ -87,16 +104,53 @@ def audit(
     )
     if output.timeout:
         options = replace(options, seconds=output.timeout)
-    _refuse_unreadable(options.dkim_keys.values())
+    if tape.replay is None:
+        _refuse_unreadable(key_files.values())
     try:
         options = checked(options)
     except BadOption as bad:
         usage_error(f"{bad} (protocols: {', '.join(PROTOCOLS)})" if "--only" in str(bad) else str(bad))
-    if where.told and no_probe:
-        reports, interrupted = _audit_told(domains, options, where, output)
-    else:
-        reports, interrupted = run(_audit_all(domains, options, where, output))
-    finish(reports, output, interrupted=interrupted)
+    if tape.replay is not None:
+        _replay(domains, options, tape.opened("audit", where), output)
+    with tape.recording("audit", where) as where:
+        if where.told and no_probe:
+            reports, interrupted = _audit_told(domains, options, where, output)
+        else:
+            reports, interrupted = run(_audit_all(domains, options, where, output))
+        finish(reports, output, interrupted=interrupted)
+
+
+_FIELDS = {
+    "selectors": "--selector",
+    "only": "--only",
+    "sends_from": "--sends-from",
+    "submission": "--submission",
+    "profile": "--profile",
+    "parked": "--parked",
+}
+
+
+def _replay(domains: tuple[str, ...], options: AuditOptions, journal: Journal, output: Output) -> NoReturn:
+    """The reports of a journal, of all its domains or of those that were typed."""
+    from deliverkit.engine.replay import audit_options
+    from deliverkit.world.journal_replay import same_subject
+
+    sections = picked(journal, "audit", domains, partial(same_subject, "audit"))
+    said = typed()
+    for section in sections:
+        recorded = readable(journal, audit_options, section)
+        pairs = {
+            flag: (getattr(options, field), getattr(recorded, field))
+            for field, flag in _FIELDS.items()
+            if field in said
+        }
+        if "no_probe" in said:
+            pairs["--no-probe"] = (not options.probe, not recorded.probe)
+        if "dkim_keys" in said:  # by the names of the files: a replay reads none
+            files = {selector: str(getattr(key, "path", key)) for selector, key in recorded.dkim_keys.items()}
+            pairs["--dkim-key"] = ({selector: str(file) for selector, file in options.dkim_keys.items()}, files)
+        refuse_contradiction(journal, pairs)
+    finish_replay(journal, sections, output)
 
 
 def _selector_file(pair: str) -> tuple[str, Path]:

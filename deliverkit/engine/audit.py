@@ -7,7 +7,7 @@ rules judge the facts. It knows the order of things and nothing about any protoc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
-from deliverkit.facts.dkim import observe_dkim
+from deliverkit.facts.dkim import KeyFile, observe_dkim
 from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.mtasts import observe_mtasts
@@ -43,12 +43,12 @@ class AuditOptions:
     """What the user wants to know, and what the domain is for.
 
     ``only`` names protocols (of `PROTOCOLS`) and rule families; empty means all. ``dkim_keys`` maps a selector
-    to a private key file that must match what is published. ``submission`` hosts are probed on 465 and 587.
-    ``severities`` overrides a rule's severity by id.
+    to a private key (its file, or what was read from it) that must match what is published. ``submission``
+    hosts are probed on 465 and 587. ``severities`` overrides a rule's severity by id.
     """
 
     selectors: tuple[str, ...] = ()
-    dkim_keys: Mapping[str, Path] = field(default_factory=dict)
+    dkim_keys: Mapping[str, Path | KeyFile] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     sends_from: tuple[str, ...] = ()
     submission: tuple[str, ...] = ()
@@ -111,6 +111,7 @@ async def audit(
     Cancelled in the middle, it returns a report of what was seen until then, marked as interrupted.
     """
     typed = meant(domain)
+    world = world.scene("audit", domain, options)
     started, began = world.now(), time.monotonic()
     observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None))
     facts = DomainFacts(
@@ -122,7 +123,7 @@ async def audit(
         **observed,
     )
     report = judged(Subject("domain", typed.name, typed.remark), facts, world, options, started=started, began=began)
-    return replace(report, interrupted=interrupted)
+    return replace(report, interrupted=world.ended(interrupted=interrupted))
 
 
 async def _observe_all(
@@ -161,29 +162,11 @@ async def _observe_all(
     works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p not in observed}
     if world.told and "ports" not in works:  # nobody is waited for
         return {**{p: await work() for p, work in works.items()}, **observed}, False
-    found, interrupted = await _side_by_side(works, options.seconds)
-    return {**found, **observed}, interrupted
+    from deliverkit.engine.pace import side_by_side
 
-
-async def _side_by_side(
-    works: Mapping[str, Callable[[], Coroutine[Any, Any, Any]]], seconds: float
-) -> tuple[dict[str, Any], bool]:
-    """The result of each work, missing where it was not done in time, and whether we were interrupted."""
-    import asyncio
-
-    tasks = {name: asyncio.create_task(work()) for name, work in works.items()}
-    interrupted = False
-    try:
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=seconds)
-    except asyncio.CancelledError:
-        interrupted = True
-    why = "interrupted" if interrupted else f"the audit's time of {seconds:g} s was spent"
-    late = {name: missing(why) for name, task in tasks.items() if not task.done()}
-    for name in late:
-        tasks[name].cancel()
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return {name: late[name] if name in late else task.result() for name, task in tasks.items()}, interrupted
+    done = await side_by_side(works, world, options.seconds, f"the audit's time of {options.seconds:g} s was spent")
+    late = {protocol: missing(why) for protocol, why in done.late.items()}
+    return {**done.results, **late, **observed}, done.interrupted
 
 
 def _wanted(options: AuditOptions) -> set[str]:

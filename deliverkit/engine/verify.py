@@ -77,14 +77,16 @@ async def verify(
     """
     if len(raw) > MOST_OCTETS:
         raise ValueError(f"{name}: {len(raw):,} octets; {MOST_OCTETS:,} is the most that is verified")
+    known = {"client_ip": _address(client_ip), "helo": helo, "profile": profile, "smtputf8": smtputf8}
+    world = world.scene("verify", name, {**known, "mail_from": mail_from}, message=raw)
     started, began, say = world.now(), time.monotonic(), progress or (lambda _: None)
     say(f"{name}: reading {len(raw):,} octets")
-    known = {"client_ip": _address(client_ip), "helo": helo, "profile": profile, "smtputf8": smtputf8}
     read = partial(read_message, raw, name=name, now=started, **known)
     message = _with_mail_from(await _work(read, len(raw)), mail_from)
     say(f"{name}: SPF, DKIM, DMARC")
     message = message.with_authentication(await _authenticate(message, world.with_budget()))
     judgement = await _work(lambda: judge(message, rules_of("message")), len(raw))
+    world.ended(interrupted=False)
     return Verification(
         subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
@@ -108,6 +110,7 @@ def _remark(message: MessageFacts) -> str | None:
 def unverified(name: str, why: str, world: World) -> Report:
     """The report on a message that could not be verified at all."""
     nothing = Inconclusive("verify", name, why, decisive=True)
+    world = world.given_up("verify", name, why)
     return Report(Subject("message", name), world.vantage, world.now(), 0.0, inconclusive=(nothing,))
 
 

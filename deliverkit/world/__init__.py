@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deliverkit.facts.vantage import Vantage
     from deliverkit.smtp.dialogue import SmtpFlow
     from deliverkit.smtp.transcript import Transcript
+    from deliverkit.world.journal import Journal
     from deliverkit.world.zone import Zone
 
 T = TypeVar("T")
@@ -81,6 +82,27 @@ class World:
 
         return load_story(Path(path)).world()
 
+    @classmethod
+    def replay(cls, journal: str | Path | Journal, *, any_version: bool = False) -> World:
+        """The world as a journal tells it: no socket is opened, and what is not in it is unobserved.
+
+        Raises `deliverkit.world.journal.JournalError` for a file that is no whole journal of this version.
+        """
+        from deliverkit.world.journal import Journal
+        from deliverkit.world.journal_replay import ReplayedWorld
+
+        told = journal if isinstance(journal, Journal) else Journal.load(journal, any_version=any_version)
+        return ReplayedWorld(told)
+
+    def recorded(self, journal: Journal) -> World:
+        """This world, with everything that is asked of it written into the journal; lay zones over it before.
+
+        While a subject is looked at, the clock stands still and a question has one answer: so will it in a replay.
+        """
+        from deliverkit.world.journal_record import RecordedWorld
+
+        return RecordedWorld.begun(self, journal)
+
     def with_zone(self, *zones: str | Path | Zone) -> World:
         """This world with zone files laid over it; each is authoritative at and below its origin."""
         from deliverkit.world.zone import overlay
@@ -119,9 +141,44 @@ class World:
         tell = self.dns.tell
         return await adrive(flow, self.dns.ask) if tell is None else drive(flow, tell)
 
-    async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:
-        """Run an SMTP flow over one connection."""
+    async def converse(
+        self,
+        flow: SmtpFlow[T],
+        *,
+        from_dns: bool = False,
+        about: str = "",  # noqa: ARG002
+    ) -> tuple[T, Transcript]:
+        """Run an SMTP flow over one connection; ``about`` says in a journal which conversation it is."""
         return await self.smtp.converse(flow, from_dns=from_dns)
+
+    # -- what an engine tells a journal, and asks of it; every other world has nothing to say -------------
+
+    def scene(self, verb: str, subject: str, options: Any = None, **more: Any) -> World:  # noqa: ARG002
+        """The world for one subject of a verb; ``more`` is what belongs to it: ``message``, ``targets``.
+
+        A replayed world raises `JournalError` when it knows no such subject.
+        """
+        return self
+
+    def late(self, work: str) -> str | None:  # noqa: ARG002
+        """Why a work was not done in time when the journal was recorded; None: it is to be done."""
+        return None
+
+    def was_late(self, work: str, why: str) -> None:
+        """Say that a work was not done in time, and why."""
+
+    def given_up(self, verb: str, subject: str, why: str) -> World:  # noqa: ARG002
+        """Say that a subject gets no report of its own, and why; the world in which that is said."""
+        return self
+
+    def ended(self, *, interrupted: bool) -> bool:
+        """Say that the work on this subject ended, and whether by Ctrl-C; hear what a report must say of it."""
+        return interrupted
+
+    @property
+    def patient(self) -> bool:
+        """True if time that goes by means nothing here: what was late is told."""
+        return False
 
     def now(self) -> datetime:
         """The time it is in this world, in UTC."""
