@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deliverkit.facts.base import Unobserved
@@ -19,6 +20,7 @@ from deliverkit.world.journal import Conversation, Journal, JournalError, Sectio
 from deliverkit.world.journal_record import numbered
 from deliverkit.world.journal_values import ask_json, heard_of, transcript_of
 from deliverkit.world.table import NowhereSmtp
+from deliverkit.world.zone import Zone, overlay
 
 if TYPE_CHECKING:
     from deliverkit.smtp.dialogue import SmtpFlow
@@ -54,7 +56,13 @@ class JournalDns:
 class ReplayedWorld(World):
     """What a journal tells of one subject, or of all of them before an engine has said which."""
 
-    def __init__(self, journal: Journal, section: Section | None = None, now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        section: Section | None = None,
+        now: datetime | None = None,
+        zones: tuple[Zone, ...] = (),
+    ) -> None:
         every = (journal.loose, *journal.sections) if section is None else (section,)
         answers: dict[Question, Answer] = {}
         talks: dict[str, Conversation] = {}
@@ -62,17 +70,26 @@ class ReplayedWorld(World):
             answers |= one.answers
             talks |= one.conversations
         at = now or (journal.started if section is None else section.at)
-        super().__init__(JournalDns(answers, told=journal.told), NowhereSmtp(), journal.vantage, lambda: at)
+        seen = World(JournalDns(answers, told=journal.told), NowhereSmtp(), journal.vantage, lambda: at)
+        seen = overlay(seen, zones) if zones else seen
+        super().__init__(seen.dns, seen.smtp, seen.vantage, seen.clock)
         self.journal = journal
         self.section = section
         self._now = now
+        self._zones = zones
         self._talks = talks
         self._claimed: Counter[str] = Counter()
         self._shown: Counter[str] = Counter()
 
     def at(self, now: datetime) -> World:
         """The same at another time."""
-        return ReplayedWorld(self.journal, self.section, now if now.tzinfo else now.replace(tzinfo=UTC))
+        moment = now if now.tzinfo else now.replace(tzinfo=UTC)
+        return ReplayedWorld(self.journal, self.section, moment, self._zones)
+
+    def with_zone(self, *zones: str | Path | Zone) -> World:
+        """The same with zones laid over what was seen: what if this were published?"""
+        loaded = tuple(zone if isinstance(zone, Zone) else Zone.load(zone) for zone in zones)
+        return ReplayedWorld(self.journal, self.section, self._now, (*self._zones, *loaded))
 
     def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:  # noqa: ARG002
         """The same: what went beyond the budget is in the journal."""
@@ -80,7 +97,7 @@ class ReplayedWorld(World):
 
     def showing(self, section: Section) -> ReplayedWorld:
         """The world of one section."""
-        return ReplayedWorld(self.journal, section, self._now)
+        return ReplayedWorld(self.journal, section, self._now, self._zones)
 
     def scene(self, verb: str, subject: str, options: Any = None, **more: Any) -> World:  # noqa: ARG002
         """The section of a subject; of a subject that was looked at twice, one after the other. Raises JournalError."""

@@ -7,6 +7,7 @@ import base64
 import copy
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,30 @@ def test_certificates_and_judgement_are_in_it(probed: Journal) -> None:
     assert session["trusted"] is True
     assert session["name_matches"] is False
     assert session["chain"][0]["names"]
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    """A reader who copies it has a journal, and its report."""
+    page = (ROOT.parent / "docs" / "journal.md").read_text("utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    journal = Journal.parse(example.encode())
+    assert journal.subjects == ("example.com",)
+    (report,) = asyncio.run(replay(journal))
+    assert any("2 servers asked" in one.reason for one in report.inconclusive)
+
+
+def test_a_what_if_over_what_was_seen(tmp_path: Path) -> None:
+    """A zone laid over a replayed world changes the names below it; the ports are those that were seen."""
+    told = load_story(ROOT / "stories" / "whole" / "sound-rollout-with-reports-elsewhere.toml")
+    journal = Journal()
+    first = asyncio.run(judge_story(told, told.world().recorded(journal)))
+    zone = tmp_path / "draft.zone"
+    zone.write_text('$ORIGIN _dmarc.example.com.\n@ 300 IN TXT "v=DMARC1; p=none"\n')
+    (section,) = journal.sections
+    again = deliverkit.audit(section.subject, world=World.replay(journal).with_zone(zone), **section.options)
+    assert jsonable(again.facts["ports"]) == jsonable(first.facts["ports"])
+    assert again.facts["dmarc"] != first.facts["dmarc"]
+    assert again.vantage.zones == (str(zone),)
 
 
 # -- a program's own use ----------------------------------------------------------------------------------
