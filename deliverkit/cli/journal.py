@@ -76,11 +76,18 @@ class Tape:
                 journal = Journal.load(self.replay, any_version=self.any_version)
         except JournalError as bad:
             usage_error(str(bad))
-        if not any(section.verb == verb for section in journal.sections):
-            if journal.sections or journal.verb != verb:
-                usage_error(f"{journal.origin} was recorded by {journal.verb}: deliverkit {journal.verb} --replay FILE")
-            usage_error(f"{journal.origin} holds no subject: the run was interrupted before there was one")
+        _refuse_other_verb(journal, verb)
         return journal
+
+
+def _refuse_other_verb(journal: Journal, verb: str) -> None:
+    verbs = sorted({section.verb for section in journal.sections})
+    if verb in verbs:
+        return
+    if verbs or journal.verb != verb:
+        verbs = verbs or [journal.verb]
+        usage_error(f"{journal.origin} was recorded by {', '.join(verbs)}: deliverkit {verbs[0]} --replay FILE")
+    usage_error(f"{journal.origin} holds no subject: the run was interrupted before there was one")
 
 
 def _standard_input() -> bytes:
@@ -185,11 +192,16 @@ def finish_replay(
 def refuse_contradiction(journal: Journal, pairs: Mapping[str, tuple[Any, Any]]) -> None:
     """An option that says otherwise than the journal: flag → (what was typed, what was recorded)."""
     for flag, (mine, recorded) in pairs.items():
-        if mine != recorded:
+        if _sorted(mine) != _sorted(recorded):
             usage_error(
                 f"{flag} says {_words(mine)}, and {journal.origin} was recorded with {_words(recorded)}: "
                 f"leave {flag} out, or record a journal anew with --record"
             )
+
+
+def _sorted(value: Any) -> Any:
+    """Of several values the order does not matter."""
+    return sorted(value) if isinstance(value, tuple) else value
 
 
 def _words(value: Any) -> str:

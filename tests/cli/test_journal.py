@@ -56,6 +56,8 @@ def test_a_subject_of_several(deliverkit: Typed, two: str) -> None:
     assert deliverkit("audit", "b.example", "--replay", two, "-q").out.splitlines() == every[1:]
     assert deliverkit("audit", "--replay", two, "--selector", "s1", "--no-probe", "-q").out.splitlines() == every
     assert deliverkit("audit", "--replay", two, "-q").err == ""
+    deliverkit("audit", "a.example", "--closed-world", "--no-probe", "--only", "mx,spf", "--record", "some.jsonl")
+    assert deliverkit("audit", "--replay", "some.jsonl", "--only", "spf,mx", "-q").out.startswith("a.example: ")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +197,20 @@ def test_after_ctrl_c_the_journal_is_whole(folder: Path, silence: Silence) -> No
     out, _ = again.communicate(timeout=30)
     assert timeless(out.decode()) == timeless(first)
     assert again.returncode == 130
+
+
+def test_a_reader_that_went_away(folder: Path) -> None:
+    """`| head -1` costs the report, not the journal."""
+    domains = [f"d{number}.example" for number in range(60)]
+    words = ("audit", *domains, "--closed-world", "--no-probe", "--format", "json", "--record", "run.jsonl")
+    process = start(*words, cwd=folder)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 141
+    assert len(Journal.load(folder / "run.jsonl").subjects) == 60
+    assert process.stderr is not None
+    process.stderr.close()
 
 
 def test_an_interrupted_verification(folder: Path, silence: Silence) -> None:  # noqa: F811
