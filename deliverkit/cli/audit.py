@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -120,16 +120,6 @@ def audit(
         finish(reports, output, interrupted=interrupted)
 
 
-_FIELDS = {
-    "selectors": "--selector",
-    "only": "--only",
-    "sends_from": "--sends-from",
-    "submission": "--submission",
-    "profile": "--profile",
-    "parked": "--parked",
-}
-
-
 def _replay(domains: tuple[str, ...], options: AuditOptions, journal: Journal, output: Output) -> NoReturn:
     """The reports of a journal, of all its domains or of those that were typed."""
     from deliverkit.engine.replay import audit_options
@@ -139,11 +129,8 @@ def _replay(domains: tuple[str, ...], options: AuditOptions, journal: Journal, o
     said = typed()
     for section in sections:
         recorded = readable(journal, audit_options, section)
-        pairs = {
-            flag: (getattr(options, field), getattr(recorded, field))
-            for field, flag in _FIELDS.items()
-            if field in said
-        }
+        names = [field.name for field in fields(options) if field.name in said and field.name != "dkim_keys"]
+        pairs = {said[name]: (getattr(options, name), getattr(recorded, name)) for name in names}
         if "no_probe" in said:
             pairs["--no-probe"] = (not options.probe, not recorded.probe)
         if "dkim_keys" in said:  # by the names of the files: a replay reads none

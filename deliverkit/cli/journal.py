@@ -154,11 +154,12 @@ def refuse_other(journal: Journal, subject: str, held: Sequence[str]) -> NoRetur
     usage_error(f"{journal.origin} does not hold {subject}; it holds {shown}: name one of these, or none to see all")
 
 
-def typed() -> set[str]:
-    """The names of the parameters that stand on the command line."""
+def typed() -> dict[str, str]:
+    """The parameters that stand on the command line, and their flags."""
     context = click.get_current_context()
     source = click.core.ParameterSource.COMMANDLINE
-    return {name for name in context.params if context.get_parameter_source(name) is source}
+    said = (one for one in context.command.params if one.name and context.get_parameter_source(one.name) is source)
+    return {one.name: one.opts[0] for one in said if one.name}
 
 
 def readable(journal: Journal, read: Callable[[Section], T], section: Section) -> T:

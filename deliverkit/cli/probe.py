@@ -127,17 +127,8 @@ def probe(
         finish(reports, output, interrupted=any(report.interrupted for report in reports))
 
 
-_FIELDS = {
-    "ports": ("--ports", "ports"),
-    "name": ("--name", "name"),
-    "ca_file": ("--ca-file", "ca_file"),
-    "helo": ("--helo", "helo"),
-    "deep": ("--deep", "deep"),
-    "relay_test": ("--relay-test", "relay_test"),
-    "controls": ("--control", "controls"),
-    "connect_timeout": ("--connect-timeout", "connect_s"),
-    "banner_timeout": ("--banner-timeout", "greeting_s"),
-}
+_FIELDS = {"connect_timeout": "connect_s", "banner_timeout": "greeting_s"}
+"""Options whose field has another name."""
 
 
 def _replay(targets: tuple[str, ...], options: ProbeOptions, journal: Journal, output: Output) -> NoReturn:
@@ -149,14 +140,9 @@ def _replay(targets: tuple[str, ...], options: ProbeOptions, journal: Journal, o
     for section in sections:
         probed, recorded = readable(journal, probe_options, section)
         held += probed if section.finished else ()
-        refuse_contradiction(
-            journal,
-            {
-                flag: (getattr(options, field), getattr(recorded, field))
-                for parameter, (flag, field) in _FIELDS.items()
-                if parameter in said
-            },
-        )
+        named = {flag: _FIELDS.get(name, name) for name, flag in said.items()}
+        pairs = {flag: (getattr(options, n), getattr(recorded, n)) for flag, n in named.items() if hasattr(options, n)}
+        refuse_contradiction(journal, pairs)
     for target in targets:
         if target not in held:
             refuse_other(journal, target, held)

@@ -100,11 +100,9 @@ def _replay(
     said = typed()
     for section in sections:
         recorded = readable(journal, verify_options, section)
-        pairs = {
-            f"--{name.replace('_', '-')}": (mine, recorded.get(name)) for name, mine in known.items() if name in said
-        }
+        pairs = {said[name]: (mine, recorded.get(name)) for name, mine in known.items() if name in said}
         if now is not None:
-            pairs["--now"] = (now, section.at)
+            pairs["--now"] = now, section.at
         refuse_contradiction(journal, pairs)
     finish_replay(journal, sections, output)
 
