@@ -35,7 +35,7 @@ class Tape:
 
     @contextmanager
     def recording(self, verb: str, where: WorldChoice) -> Iterator[WorldChoice]:
-        """The world of a run, recorded if that is wanted; the journal is written at the end, also after Ctrl-C."""
+        """The world of a run, recorded if that is wanted; the journal is written however the run ends."""
         if self.record is None:
             yield where
             return
@@ -44,9 +44,11 @@ class Tape:
         journal = Journal(verb=verb)
         try:
             yield replace(where, journal=journal)
-        except (click.exceptions.Exit, click.exceptions.Abort, BrokenPipeError) as end:
-            status = getattr(end, "exit_code", 130)
-            journal.interrupted = status == 130 and not isinstance(end, BrokenPipeError)
+        except click.UsageError:
+            raise  # nothing was asked
+        except BaseException as end:  # the usual way out, Ctrl-C, a reader that went away, a fault of ours
+            stopped = isinstance(end, (click.exceptions.Abort, KeyboardInterrupt))
+            journal.interrupted = stopped or getattr(end, "exit_code", 0) == 130
             self._write(journal)
             raise
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deliverkit.__main__ import main
 from deliverkit.world.journal import Journal
 from tests.cli.command import ROOT, Typed, start
 from tests.cli.test_signals import Silence, interrupt, silence  # noqa: F401 - a fixture
@@ -211,6 +212,18 @@ def test_a_reader_that_went_away(folder: Path) -> None:
     assert len(Journal.load(folder / "run.jsonl").subjects) == 60
     assert process.stderr is not None
     process.stderr.close()
+
+
+def test_a_fault_of_ours_leaves_a_journal_to_find_it_with(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen up to there; the subject is marked as unfinished."""
+    monkeypatch.setattr("deliverkit.engine.audit.judge", lambda *_: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["deliverkit", "audit", "example.com", *CLOSED, "--record", "run.jsonl"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 70
+    (section,) = Journal.load(folder / "run.jsonl").sections
+    assert section.answers
+    assert not section.finished
 
 
 def test_an_interrupted_verification(folder: Path, silence: Silence) -> None:  # noqa: F811
