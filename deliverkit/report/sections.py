@@ -14,27 +14,28 @@ from deliverkit.report.model import Report
 
 Lines: TypeAlias = Callable[[Any, int], list[str]]
 
-SECTIONS = {
-    "check_host": ("Evaluation", "trees", "check_host_lines"),
-    "authentication": ("Authentication", "mail_text", "authentication_lines"),
-    "spf": ("SPF", "trees", "spf_tree_lines"),
-    "dkim": ("DKIM", "dkim_text", "dkim_lines"),
-    "dmarc": ("DMARC", "dmarc_text", "dmarc_lines"),
-    "mx": ("MX", "mail_text", "mx_lines"),
-    "ptr": ("Reverse DNS", "mail_text", "ptr_lines"),
-    "ports": ("Ports", "ports_text", "port_lines"),
-    "letter": ("Message", "send_text", "letter_lines"),
-    "send": ("Sending", "send_text", "send_lines"),
-    "throughput": ("Throughput", "send_text", "throughput_lines"),
-    "preview": ("On the wire", "send_text", "preview_lines"),
-    "transcript": ("Transcript", "send_text", "transcript_lines"),
-}
-"""By key of the facts: the title, and the file and function that write the lines (imported when they are needed)."""
+SECTIONS = (
+    ("check_host", "Evaluation", "trees", "check_host_lines"),
+    ("authentication", "Authentication", "mail_text", "authentication_lines"),
+    ("authentication", "DMARC", "dmarc_text", "message_lines"),
+    ("spf", "SPF", "trees", "spf_tree_lines"),
+    ("dkim", "DKIM", "dkim_text", "dkim_lines"),
+    ("dmarc", "DMARC", "dmarc_text", "dmarc_lines"),
+    ("mx", "MX", "mail_text", "mx_lines"),
+    ("ptr", "Reverse DNS", "mail_text", "ptr_lines"),
+    ("ports", "Ports", "ports_text", "port_lines"),
+    ("letter", "Message", "send_text", "letter_lines"),
+    ("send", "Sending", "send_text", "send_lines"),
+    ("throughput", "Throughput", "send_text", "throughput_lines"),
+    ("preview", "On the wire", "send_text", "preview_lines"),
+    ("transcript", "Transcript", "send_text", "transcript_lines"),
+)
+"""Key of the facts, title, and the file and function that write the lines (imported when they are needed)."""
 
 
 def seen(report: Report, width: int = 100) -> Iterator[tuple[str, list[str]]]:
     """Title and lines of each section whose facts were observed."""
-    for key, (title, file, function) in SECTIONS.items():
+    for key, title, file, function in SECTIONS:
         facts = report.facts.get(key)
         if facts is None or isinstance(facts, Missing):
             continue

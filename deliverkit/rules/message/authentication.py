@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import Unobserved, needs
+from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.message import MessageFacts, SpfResult
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dkim.verify import Kind
@@ -264,3 +264,24 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
         field = facts.header.first("from")
         said = f"{dmarc.header_from}: {_why(facts, dmarc)}"
         yield finding(said, at=(at_field(facts, field),) if field else (), fix=_way_out(facts))
+
+
+@rule("MSG044", Severity.NOTE, "RFC 9989 §4.10.2, RFC 7489 §3.1")
+def dmarc_depends_on_the_method(facts: MessageFacts) -> Findings:
+    """DMARC ends differently by the tree walk and by the public suffix list.
+
+    Why: receivers move from the list of RFC 7489 to the walk of RFC 9989 one by one; until then this message passes at
+    some and fails at others.
+    Fix: sign with the very domain in From (d= equal to it): that aligns by both methods.
+    """
+    dmarc = facts.authentication.dmarc
+    suffix = needs(dmarc.suffix)
+    if dmarc.result == "temperror" or suffix.result is None:  # other rules say what could not be told
+        raise NotApplicable
+    if suffix.result != dmarc.result:
+        new, old = dmarc.discovery.org_domain if dmarc.discovery else None, suffix.answer.org_domain
+        yield finding(
+            f"{dmarc.result} by the walk, {suffix.result} by the list: the Organizational Domain of "
+            f"{dmarc.header_from} is {new or 'unknown'} or {old}",
+            at=_policy(dmarc),
+        )
