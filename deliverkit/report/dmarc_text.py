@@ -31,7 +31,7 @@ def dmarc_lines(seen: DmarcFacts | Discovery, width: int = WIDTH) -> list[str]:
         lines += suffix_lines(discovery, None if isinstance(suffix, Missing) else suffix, width)
     if isinstance(seen, DmarcFacts) and not isinstance(seen.raw("destinations"), Missing):
         for destination in seen.destinations:
-            lines += _destination_lines(destination, width)
+            lines += fold(destination_text(destination), width, hanging="   ")
     return lines
 
 
@@ -195,8 +195,7 @@ def by_list(one: Alignment, result: DmarcResult) -> str:
     return f"; by the public suffix list it is {'' if old else 'not '}aligned"
 
 
-def _destination_lines(destination: Destination, width: int) -> list[str]:
+def destination_text(destination: Destination) -> str:
+    """A report address, and whether reports may go there."""
     text = f"{destination.tag} {plain(destination.uri.text, 300)}: {plain(destination.why)}"
-    if destination.takes_mail is False:
-        text += "; its host takes no mail"
-    return fold(text, width, hanging="   ")
+    return f"{text}; its host takes no mail" if destination.takes_mail is False else text

@@ -33,13 +33,36 @@ SECTIONS = (
 """Key of the facts, title, and the file and function that write the lines (imported when they are needed)."""
 
 
+OUTLINES = {
+    "spf_tree_lines": "spf_outline",
+    "dmarc_lines": "dmarc_outline",
+    "message_lines": "message_outline",
+}
+"""The functions of `deliverkit.report.outline` that give the same as nested data, by the name of that for lines."""
+
+
 def seen(report: Report, width: int = 100) -> Iterator[tuple[str, list[str]]]:
     """Title and lines of each section whose facts were observed."""
-    for key, title, file, function in SECTIONS:
-        facts = report.facts.get(key)
-        if facts is None or isinstance(facts, Missing):
-            continue
+    for title, file, function, facts in _observed(report):
         lines: Lines = getattr(import_module(f"deliverkit.report.{file}"), function)
         found = lines(facts, width)
         if found:
             yield title, found
+
+
+def outlined(report: Report, width: int = 100) -> Iterator[tuple[str, list[str], dict[str, Any] | None]]:
+    """As `seen`, with nested data instead of lines where a section has an outline."""
+    for title, file, function, facts in _observed(report):
+        outline = None
+        if function in OUTLINES:
+            outline = getattr(import_module("deliverkit.report.outline"), OUTLINES[function])(facts)
+        lines = [] if outline else getattr(import_module(f"deliverkit.report.{file}"), function)(facts, width)
+        if outline or lines:
+            yield title, lines, outline
+
+
+def _observed(report: Report) -> Iterator[tuple[str, str, str, Any]]:
+    for key, title, file, function in SECTIONS:
+        facts = report.facts.get(key)
+        if facts is not None and not isinstance(facts, Missing):
+            yield title, file, function, facts

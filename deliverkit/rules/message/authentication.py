@@ -7,6 +7,7 @@ from deliverkit.facts.message import MessageFacts, SpfResult
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dkim.verify import Kind
 from deliverkit.protocols.dmarc.align import DmarcResult
+from deliverkit.protocols.dmarc.suffixes import SuffixVerdict
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
 from deliverkit.rules.message.places import at_field, for_ordinary_mail
@@ -279,9 +280,17 @@ def dmarc_depends_on_the_method(facts: MessageFacts) -> Findings:
     if dmarc.result == "temperror" or suffix.result is None:  # other rules say what could not be told
         raise NotApplicable
     if suffix.result != dmarc.result:
-        new, old = dmarc.discovery.org_domain if dmarc.discovery else None, suffix.answer.org_domain
         yield finding(
-            f"{dmarc.result} by the walk, {suffix.result} by the list: the Organizational Domain of "
-            f"{dmarc.header_from} is {new or 'unknown'} or {old}",
-            at=_policy(dmarc),
+            f"{dmarc.result} by the walk, {suffix.result} by the list: {_parted(dmarc, suffix)}", at=_policy(dmarc)
         )
+
+
+def _parted(dmarc: DmarcResult, suffix: SuffixVerdict) -> str:
+    """Which identifiers align by one method alone; or the records that differ."""
+    by_walk = {(one.method, one.domain): one.aligned for one in (*dmarc.dkim, *([dmarc.spf] if dmarc.spf else []))}
+    parted = [
+        f"{method} {domain} aligns with {dmarc.header_from} by the {'list' if aligned else 'walk'} alone"
+        for method, domain, aligned in suffix.aligned
+        if aligned != by_walk.get((method, domain))
+    ]
+    return "; ".join(parted) or f"the list finds {'another' if suffix.answer.record else 'no'} record"
