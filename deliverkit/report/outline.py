@@ -1,4 +1,4 @@
-"""The SPF tree and the DMARC walk as nested data, from which the HTML report makes lists that fold.
+"""The SPF tree, the DMARC walk and the providers as nested data, from which the HTML report makes lists that fold.
 
 The texts are those of the terminal, made safe by `plain`; the numbers stand by themselves. What this file will not do:
 write HTML, or judge.
@@ -29,6 +29,7 @@ from deliverkit.report.trees import MOST_LINES, cost_lines, grouped, remark, run
 
 if TYPE_CHECKING:
     from deliverkit.facts.message.authentication import AuthenticationFacts
+    from deliverkit.facts.providers import ProvidersFacts
     from deliverkit.facts.spf import SpfFacts
 
 _WIDE = 100_000  # one line: the browser wraps
@@ -80,6 +81,14 @@ def dmarc_outline(facts: DmarcFacts | Discovery) -> dict[str, Any]:
     outline = _walked(facts.discovery, None if isinstance(suffix, Missing) else suffix)
     known = () if isinstance(destinations, Missing) else destinations
     return {**outline, "destinations": [destination_text(one) for one in known]}
+
+
+def provider_outline(facts: ProvidersFacts) -> dict[str, Any] | None:
+    """The providers with what is in place of each; None without any."""
+    from deliverkit.report.providers_text import provider_rows
+
+    rows = [(plain(one.provider.name), one.via, [row for row in provider_rows(one) if row[1]]) for one in facts.seen]
+    return {"kind": "providers", "providers": rows} if rows else None
 
 
 def message_outline(facts: AuthenticationFacts) -> dict[str, Any] | None:

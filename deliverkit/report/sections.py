@@ -21,6 +21,7 @@ SECTIONS = (
     ("spf", "SPF", "trees", "spf_tree_lines"),
     ("dkim", "DKIM", "dkim_text", "dkim_lines"),
     ("dmarc", "DMARC", "dmarc_text", "dmarc_lines"),
+    ("providers", "Providers", "providers_text", "provider_lines"),
     ("mx", "MX", "mail_text", "mx_lines"),
     ("ptr", "Reverse DNS", "mail_text", "ptr_lines"),
     ("ports", "Ports", "ports_text", "port_lines"),
@@ -37,6 +38,7 @@ OUTLINES = {
     "spf_tree_lines": "spf_outline",
     "dmarc_lines": "dmarc_outline",
     "message_lines": "message_outline",
+    "provider_lines": "provider_outline",
 }
 """The functions of `deliverkit.report.outline` that give the same as nested data, by the name of that for lines."""
 
