@@ -38,7 +38,7 @@ class DomainFacts(Facts):
     tlsrpt: TlsRptFacts
     mtasts: MtaStsFacts
     bimi: BimiFacts
-    providers: ProvidersFacts
+    providers: ProvidersFacts = field(default=not_asked("no providers were looked for"))
     ports: tuple[PortFacts, ...] = field(default=not_asked("no port was probed"))
     parked: bool = False
     profile: str | None = None

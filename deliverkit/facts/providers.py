@@ -102,6 +102,11 @@ class ProviderFacts(Facts):
         return self.domain
 
     @property
+    def personal(self) -> bool:
+        """True if the provider is known to send for its own domains only, and this is none of them."""
+        return personal(self.provider, self.domain)
+
+    @property
     def signing(self) -> tuple[Delegation, ...]:
         """The selectors at which a usable key stands."""
         return tuple(one for one in self.delegations if one.usable)
@@ -176,15 +181,18 @@ def _signs(
     return [one for one in found.values() if not _another(domain, *one, list(found.values()))]
 
 
+def personal(p: Provider, domain: str) -> bool:
+    """True for a service whose accounts lie in its own domains, and that gives no include for those of others."""
+    return bool(p.domains) and not p.spf_include and not any(within(domain, own) for own in p.domains)
+
+
 def _another(domain: str, p: Provider, by: tuple[Sign, ...], all_: list[tuple[Provider, tuple[Sign, ...]]]) -> bool:
     """True if what gives this provider away belongs to another one."""
     kinds = {sign.kind for sign in by}
     if "via" in kinds:
         return False
-    if p.domains and not p.spf_include and not any(within(domain, own) for own in p.domains):
-        return (
-            True  # a service for persons takes no mail for domains of others; its hosts are shared with one that does
-        )
+    if personal(p, domain):  # it takes no mail for domains of others; its hosts are shared with a service that does
+        return True
     if kinds == {"spf"}:  # an include that several share: the one that more speaks for, else the first in the file
         mine = {sign.name for sign in by}
         rivals = [(q, their) for q, their in all_ if mine & {s.name for s in their if s.kind == "spf"}]
@@ -308,6 +316,8 @@ def _inside(one: Network, other: Network) -> bool:
 
 def _ask_selectors(domain: str, p: Provider, dkim: Any) -> Flow[tuple[Delegation, ...]]:
     """Every selector the data gives for a provider: those that are aliases, or else those it is known to use."""
+    if personal(p, domain):  # its selectors stand in its own domains
+        return ()
     targets = {selector: _filled(target, domain) for selector, target in p.dkim_cname}
     selectors = tuple(dict.fromkeys((*targets, *p.dkim_selectors)))
     answers = yield from together(*(ask(f"{selector}._domainkey.{domain}", "TXT") for selector in selectors))

@@ -11,7 +11,7 @@ What this file will not do: read a record as RFC 7489 wrote it (pct, ri); only t
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,16 +49,26 @@ def _below(top: str, encoded: bool) -> PublicSuffixList:
         shown = top.encode("ascii").decode("idna") if encoded else top
     except UnicodeError:
         shown = top
-    rules = [line for line in _lines() if line == shown or line.endswith(f".{shown}")]
-    return PublicSuffixList(source="\n".join(rules), accept_encoded_idn=encoded)
+    return PublicSuffixList(source="\n".join(_ending_in(shown)), accept_encoded_idn=encoded)
+
+
+def _ending_in(top: str) -> Iterator[str]:
+    """The lines of the list that are this label or end in it; comments among them are the library's to skip."""
+    text = _text()
+    yield from [top] * (f"\n{top}\n".encode() in text)
+    tail = f".{top}\n".encode()
+    place = text.find(tail)
+    while place >= 0:
+        yield text[text.rfind(b"\n", 0, place) + 1 : place + len(tail) - 1].decode("utf-8", "replace")
+        place = text.find(tail, place + len(tail))
 
 
 @functools.cache
-def _lines() -> tuple[str, ...]:
-    """The lines of the list that came with the package."""
+def _text() -> bytes:
+    """The list that came with the package."""
     from publicsuffixlist import PSLFILE
 
-    return tuple(Path(PSLFILE).read_text("utf-8").splitlines())
+    return b"\n" + Path(PSLFILE).read_bytes()
 
 
 def organizational_domain(domain: str) -> str | None:
