@@ -56,6 +56,14 @@ class Provider:
         """Where an include is needed, in words; empty: in the record of the domain itself."""
         return str(self.entry.get("spf_needed", ""))
 
+    @property
+    def spf_advice(self) -> str:
+        """`spf_needed` as the end of a sentence: "needed only on …", "not needed when …"; empty without one."""
+        needed = self.spf_needed
+        if needed.startswith("no: "):
+            return f"not needed here: {needed[4:]}"
+        return f"not needed {needed[4:]}" if needed.startswith("not ") else f"needed {needed}" if needed else ""
+
     def confirmed(self, name: str) -> bool:
         """Whether this field of the entry is confirmed."""
         return not self.entry.get("unverified") and name not in self.entry.get("unverified_fields", ())

@@ -22,7 +22,7 @@ from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.names import key, within
 from deliverkit.protocols.dkim.key import looks_like_key, parse_key
 from deliverkit.protocols.spf.record import Directive, select
-from deliverkit.protocols.spf.tree import State, Tree, spf_tree
+from deliverkit.protocols.spf.tree import Tree, spf_tree
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_NETWORKS = 500  # of one tree that are compared; a provider names some dozens
@@ -254,7 +254,7 @@ def _listing(p: Provider, spf: Any, mail_from: Answer | None) -> Any:
     tree, names = spf.raw("tree"), {p.spf_include, *p.spf_others}
     if isinstance(tree, Tree):
         for node in tree.root.walk():
-            if key(node.domain) in names and node.path[1:] and node.state is not State.NXDOMAIN:
+            if key(node.domain) in names and node.path[1:]:
                 return Listing("included", node.path)
     if _carries(p, mail_from):
         assert mail_from is not None

@@ -59,7 +59,7 @@ def _spf(one: ProviderFacts) -> str:
         return "its addresses are listed, without its include"
     if listing.how == "mail-from":
         return f"at its return path {listing.path[0]}"
-    return f"not included (include:{p.spf_include}{f'; needed: {p.spf_needed}' if p.spf_needed else ''})"
+    return f"not included (include:{p.spf_include}{f'; {p.spf_advice}' if p.spf_needed else ''})"
 
 
 def _dkim(one: ProviderFacts) -> str:

@@ -60,7 +60,8 @@ def strict_alignment_shuts_out_return_path(facts: DomainFacts) -> Findings:
         if p.spf_needed and record.aspf == "s":
             step = facts.dmarc.step
             yield finding(
-                f"aspf=s, but MAIL FROM of {p.name} is another domain: {p.spf_needed}{unconfirmed(p, 'spf_needed')}",
+                f"aspf=s, but MAIL FROM of {p.name} is another domain, and SPF is {p.spf_advice}"
+                f"{unconfirmed(p, 'spf_needed')}",
                 at=evidence_of(step.answer, step.index, span=record.span("aspf")) if step else (),
             )
 

@@ -33,7 +33,7 @@ def include_without_effect(facts: DomainFacts) -> Findings:
         if any(within(host.name, p.spf_include or "") for host in hosts) or _is_return_path(facts.name, p):
             continue  # this is the return path itself
         yield finding(
-            f"include:{includes[0]} of {p.name}; needed: {p.spf_needed}{unconfirmed(p, 'spf_needed')}",
+            f"include:{includes[0]} of {p.name}; {p.spf_advice}{unconfirmed(p, 'spf_needed')}",
             at=spf_evidence(facts),
         )
 

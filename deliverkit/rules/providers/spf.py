@@ -124,7 +124,7 @@ def provider_aligned_by_dkim_only(facts: DomainFacts) -> Findings:
             d.state == "delegated" for d in one.signing
         )  # its own return path goes with it
         if one.dkim in ("in place", "unguessable") and not automatic:
-            needed = f"; needed: {p.spf_needed}" if p.spf_needed else ""
+            needed = f"; {p.spf_advice}" if p.spf_needed else ""
             yield finding(
                 f"SPF does not lead to include:{p.spf_include} of {p.name}{needed}{unconfirmed(p, 'spf_needed')}",
                 at=spf_evidence(facts),
