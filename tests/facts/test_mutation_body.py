@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deliverkit.facts.message.mutation.change import HalfSearch, State
+from deliverkit.facts.message.mutation.change import KINDS, HalfSearch, State
 from deliverkit.facts.message.mutation.of_body import search_body
 from deliverkit.facts.message.mutation.view import View
 from deliverkit.protocols.dkim.canonical import relaxed_body, simple_body
@@ -35,6 +35,7 @@ def searched(
 
 def kinds(search: HalfSearch) -> list[str]:
     """The kinds of the changes that were named."""
+    assert {change.kind for change in search.changes} <= set(KINDS)
     return [change.kind for change in search.changes]
 
 

@@ -158,7 +158,8 @@ def header_was_changed(facts: MessageFacts) -> Findings:
     Why: a signed field was rewritten, refolded or added after signing, or the published key does not belong to the
     private key that signed. The signature counts for nothing.
     Fix: compare private and published key (`deliverkit audit DOMAIN --dkim-key SELECTOR=FILE`); if they match, sign
-    after the last program that touches the header, with relaxed header canonicalization.
+    after the last program that touches the header, with relaxed header canonicalization. Where the change is proven,
+    the finding names it and says what to do about it.
     """
     yield from _failed(facts, Kind.SIGNATURE, Kind.WRONG_KEY)
 

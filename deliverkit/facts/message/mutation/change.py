@@ -9,6 +9,59 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+KINDS = (
+    "footer-added",
+    "part-added",
+    "banner-added",
+    "lines-added",
+    "subject-tagged",
+    "from-rewritten",
+    "field-added",
+    "field-lost",
+    "field-rewritten",
+    "field-reencoded",
+    "field-broken",
+    "field-refolded",
+    "names-recased",
+    "fields-reordered",
+    "addresses-respelled",
+    "date-respelled",
+    "brackets-changed",
+    "content-type-changed",
+    "content-transfer-encoding-changed",
+    "mime-version-changed",
+    "encoding-changed",
+    "quoted-printable-anew",
+    "base64-anew",
+    "charset-converted",
+    "decoded-text-signed",
+    "other-encoding-signed",
+    "other-canonicalization",
+    "signer-fault",
+    "signature-edited",
+    "lf-line-ends",
+    "line-ends-doubled",
+    "empty-body-signed",
+    "trailing-lines-signed",
+    "last-line-end-not-signed",
+    "body-cut",
+    "from-quoted",
+    "from-unquoted",
+    "dots-doubled",
+    "dots-lost",
+    "lines-broken",
+    "lines-wrapped",
+    "blanks-added",
+    "blanks-lost",
+    "tabs-changed",
+    "preamble-changed",
+    "boundaries-respaced",
+    "first-line-added",
+    "first-line-lost",
+    "other-selector",
+)
+"""Every kind of change there is: stable words, for programs that read reports."""
+
 EVIDENCE = 120  # characters of evidence that are kept
 
 
@@ -33,7 +86,7 @@ class State(StrEnum):
 class Change:
     """One proven change: with it undone, hash or signature agree, and nobody finds a SHA-256 by chance.
 
-    ``kind`` is stable (docs/glossary.md); ``text`` is a sentence; ``field`` the header field that was changed; ``line``
+    ``kind`` is one of `KINDS`; ``text`` is a sentence; ``field`` the header field that was changed; ``line``
     the line of the message where the change begins; ``evidence`` what was added, the first line of it.
     """
 
@@ -88,7 +141,7 @@ class Search:
             tried = tried or f"none of the {self.tries:,} known changes that were tried explains it"
             said.append(f"what changed {' and '.join(open_)} is not known ({tried})")
         elif self.header is State.UNKNOWN and self.keys:
-            said.append(f"none of the {self.keys} other keys that were found made it")
+            said.append(f"none of the other keys that were found ({self.keys}) made it")
         return "; ".join(said)
 
     def to_json(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _by_name(
     ) -> Iterator[Before]:
         for value in values:
             spaced = b" " + value + b"\r\n"
-            if spaced != field[1]:
+            if spaced.split() != field[1].split():  # other folds and blanks are another change
                 said = f"{text}; it was {_quoted(value)}" if telling else text
                 yield Before(index, kind, said, name, spaced, field[1].strip(), common)
 

@@ -91,6 +91,8 @@ class _BodySearch:
             yield _fault("empty-body-signed", "bh= is the hash of an empty body: the signer did not see the body")
         canonical = proof.canonical(self.body)
         for octets in (canonical.replace(b"\r\n", b"\n"), self.body.replace(b"\r\n", b"\n")):
+            if b"\r\n" in octets:
+                continue  # line ends that were doubled (CR CR LF), which is another cause
             if proof.is_hash_of(octets) or proof.is_hash_of(octets.removesuffix(b"\n")):
                 yield _fault("lf-line-ends", "it was signed with LF line ends: sign after the line ends are CRLF")
         for count in range(1, 6):
