@@ -44,7 +44,7 @@ T = TypeVar("T")
 LARGE = 128 * 1024  # octets from which on work is done in a thread, off the event loop
 NO_CLIENT = "no client address was given (--client-ip)"
 MOST_OCTETS = 64 * 2**20
-MOST_SELECTORS = 80  # names that are asked for another key, where one may have made a signature
+MOST_SELECTORS = 40  # names that are asked for another key, where one may have made a signature
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def test_known_changes_are_named(sent: bytes, came: bytes, kind: str) -> None:
         (b"hello\r\nyou\r\n", b"hello \r\nyou\t\r\n", "blanks-added"),
         (b"hello\r\n-- \r\nme\r\n", b"hello\r\n--\r\nme\r\n", "blanks-lost"),
         (b"a b\r\n", b"a\tb\r\n", "tabs-changed"),
+        (b"a\tb\r\n", b"a        b\r\n", "tabs-changed"),
         (b"a b\r\n", b"a  \t b \r\n", "other-canonicalization"),
     ],
 )

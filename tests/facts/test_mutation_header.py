@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from deliverkit.facts.message.mutation import Search, State, find_changes
 from deliverkit.facts.message.mutation.change import KINDS
@@ -158,6 +162,27 @@ def test_a_signer_that_uses_the_other_form(declared: str) -> None:
     """c= does not say what was done; the proof is the signature itself."""
     used = "simple/relaxed" if declared == "relaxed/relaxed" else "relaxed/relaxed"
     assert kinds(sign(message(), canonicalization=used, declared=declared)) == ["other-canonicalization"]
+
+
+def _faulty(hashed: Callable[[bytes], bytes]) -> bytes:
+    """A signature over something else than the law says; ``hashed`` makes it of what the law says."""
+    signed = sign(message(), names=("from",))
+    field = signed[: signed.index(b"From: ")]
+    value = re.sub(rb"[ \t]+", b" ", field.partition(b":")[2].replace(b"\r\n", b"")).partition(b" b=")[0]
+    data = b"from:Shop <orders@example.com>\r\ndkim-signature:" + value.strip() + b" b="
+    key = serialization.load_pem_private_key((KEYS / "test-only-rsa2048.pem").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    value = base64.b64encode(key.sign(hashed(data), padding.PKCS1v15(), hashes.SHA256()))
+    return (
+        field[: field.index(b" b=") if b" b=" in field else field.index(b"\tb=")] + b" b=" + value + b"\r\n" + message()
+    )
+
+
+@pytest.mark.parametrize("hashed", [lambda d: d + b"\r\n", lambda d: d.removesuffix(b" b="), lambda d: d[:-4]])
+def test_signers_that_hash_something_else(hashed: Callable[[bytes], bytes]) -> None:
+    """The last line end, or the field without the tag b=."""
+    assert searches_of(_faulty(lambda data: data)) == (None,), "the signature is good where nothing is at fault"
+    assert kinds(_faulty(hashed)) == ["signer-fault"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ _UNDOING: tuple[tuple[str, str, Callable[[bytes], bytes | None]], ...] = (
     ("blanks-added", f"blanks were added at the ends of lines after signing: {_SURVIVES}", _trimmed),
     ("blanks-lost", f"the blank of the signature mark (-- ) was stripped after signing: {_SURVIVES}", _marked),
     ("tabs-changed", f"blanks were made tabs after signing: {_SURVIVES}", lambda body: body.replace(b"\t", b" ")),
+    ("tabs-changed", f"tabs were made blanks after signing: {_SURVIVES}", lambda body: body.replace(b" " * 8, b"\t")),
+    ("tabs-changed", f"tabs were made blanks after signing: {_SURVIVES}", lambda body: body.replace(b" " * 4, b"\t")),
     ("line-ends-doubled", "carriage returns were doubled after signing (CR CR LF)", _without_bare_cr),
     ("line-ends-doubled", "an empty line was put after each line after signing", _undoubled),
     ("from-unquoted", "the > before lines that begin with From was taken away after signing", _quoted_from),

@@ -11,7 +11,7 @@ from contextlib import suppress
 from deliverkit.facts.message.mutation.budget import Budget, GaveUp
 from deliverkit.facts.message.mutation.change import Change, HalfSearch, State
 from deliverkit.facts.message.mutation.fields import Before, combined_changes, single_changes, undone
-from deliverkit.facts.message.mutation.own import own_changes
+from deliverkit.facts.message.mutation.own import own_changes, without_value
 from deliverkit.facts.message.mutation.proof import HeaderProof
 from deliverkit.facts.message.mutation.view import View
 from deliverkit.facts.message.mutation.whole import refolded_too, whole_changes
@@ -76,6 +76,10 @@ class _HeaderSearch:
         for ending in (b"\r\n", b"\n"):
             if proof.agrees(fields, ending=ending):
                 text = "the signer hashed the line end behind the DKIM-Signature field, which is no part of it"
+                yield (self.view.in_header("signer-fault", text, "DKIM-Signature", field=proof.own),)
+        for without in without_value(proof.own):
+            if proof.agrees(fields, own=without):
+                text = "the signer left the tag b= out of what it hashed, where only its value is emptied"
                 yield (self.view.in_header("signer-fault", text, "DKIM-Signature", field=proof.own),)
         for said, own in own_changes(proof.own, proof.signature):
             for form in (proof.form, other):

@@ -32,6 +32,14 @@ def own_changes(own: Field, signature: Signature) -> Iterator[tuple[str, Field]]
     yield from ((said, (name, changed)) for said, changed in _own_values(value, signature) if changed != value)
 
 
+def without_value(own: Field) -> Iterator[Field]:
+    """The field without the tag b=, where it stands last, as signers at fault hash it (RFC 6376 §3.7)."""
+    found = re.search(rb";\s*(?<![^;\s])b\s*=[^;]*;?\s*\Z", own[1][:LONGEST])
+    if found:
+        yield own[0], own[1][: found.start()]
+        yield own[0], own[1][: found.start() + 1]
+
+
 def _refolded_tags(text: bytes) -> Iterator[bytes]:
     """The tags with a fold before some of them, as a program that joins lines has taken away."""
     tags = re.split(rb";[ \t]+", text)
