@@ -31,6 +31,7 @@ _LARGEST_TEXT = 1 << 16  # octets of a part whose inside is looked at
 _LARGEST_PAIRED = 1 << 15  # octets of a part that is changed together with another
 _STYLES = 8  # what writing a part in every encoding costs, in hashings of it
 _PREAMBLES = (b"", b"This is a multi-part message in MIME format.\r\n", b"This is a MIME-encapsulated message\r\n")
+_ENCODINGS = ("7bit", "8bit", "binary", "quoted-printable", "base64")  # RFC 2045 §6.1
 _ENCODING = re.compile(rb"(?im)^(content-transfer-encoding:[ \t]*)([^\r\n]*)\r\n")
 
 
@@ -140,7 +141,7 @@ class Entities:
         """The transfer encoding of a part was changed or written anew: of all that use one, then of each."""
         rewritten: list[list[Edit]] = []
         for part in self.leaves:
-            if part.size <= _LARGEST_TEXT and not part.multipart:
+            if part.size <= _LARGEST_TEXT and part.encoding in _ENCODINGS:
                 budget.work(_STYLES * part.size)
                 edits = list(self._recoded(part))
                 rewritten.append(edits)
@@ -243,7 +244,7 @@ def _shorter(text: bytes, newline: bytes, *, html: bool) -> Iterator[tuple[str, 
         cuts += [place + len(newline), place]
     tags = [m.start() for m in re.finditer(rb"<", text[max(0, close - 8192) : close])][-_TAGS:] if html else []
     cuts += [max(0, close - 8192) + tag for tag in reversed(tags)]
-    for ending in {close, len(text)}:
+    for ending in dict.fromkeys((close, len(text))):
         for cut in cuts:
             if cut < ending:
                 yield "footer-added", text[:cut] + text[ending:], text[cut:ending]

@@ -14,6 +14,7 @@ from deliverkit.facts.message.mutation.parts import Entities
 from deliverkit.protocols.dkim.canonical import Field
 from deliverkit.protocols.dkim.verify import SignedMessage
 
+_TEXT, _NAME = 500, 100  # characters of a sentence and of a field's name, which a message may make long
 _TELLING = re.compile(rb"[A-Za-z\x80-\xff]{2}")
 
 
@@ -46,7 +47,8 @@ class View:
         """A change of the header; without ``field`` the first field of that name is where it shows."""
         if field is None and name is not None:
             field = next((one for one in self.fields if name_of(one).lower() == name.lower()), None)
-        return Change(kind, Half.HEADER, text, name, self.line_of(field) if field else None, shown(evidence))
+        line = self.line_of(field) if field else None
+        return Change(kind, Half.HEADER, text[:_TEXT], name and name[:_NAME], line, shown(evidence))
 
     def in_body(self, one: Undone) -> Change:
         """A change of the body, at the first octet that differs: found for the one that is proven, as it costs."""
@@ -54,7 +56,7 @@ class View:
         begin = self.body.rfind(b"\n", 0, at) + 1
         here = self.body[begin : begin + EVIDENCE].split(b"\r\n", 1)[0]
         line = self.body_line + self.body.count(b"\n", 0, at)
-        return Change(one.kind, Half.BODY, one.text, line=line, evidence=shown(telling_line(one.added) or here))
+        return Change(one.kind, Half.BODY, one.text[:_TEXT], line=line, evidence=shown(telling_line(one.added) or here))
 
 
 def telling_line(octets: bytes) -> bytes:
