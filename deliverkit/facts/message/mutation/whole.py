@@ -153,7 +153,7 @@ def _restored(fields: list[Field], signature: Signature) -> Iterator[Whole]:
     changed: dict[int, Field] = {}
     for index, field in enumerate(fields):
         copy = copies.get(name_of(field).lower())
-        if copy is not None:
+        if copy is not None and len(changed) < FIELDS:
             value = copy.encode("utf-8", "surrogateescape") + b"\r\n"
             if value.split() != field[1].split():
                 changed[index] = (field[0], value)
@@ -168,8 +168,8 @@ def _returned(fields: list[Field], signature: Signature) -> Iterator[Whole]:
     """Fields that were signed and are gone, where their value can be told: it was a constant, or From's address."""
     present = {name_of(field).lower() for field in fields}
     author = next((field[1] for field in fields if name_of(field).lower() == "from"), b"")
-    address = (re.findall(rb"[^\s<>,;:\"]+@[^\s<>,;:\"]+", author) or [b""])[0]
-    own = [author.strip(), address, b"<" + address + b">"] if address else []
+    address = (re.findall(rb"[^\s<>,;:\"]+@[^\s<>,;:\"]+", author[:LONGEST]) or [b""])[0]
+    own = [author[:LONGEST].strip(), address, b"<" + address + b">"] if address else []
     values = {
         "mime-version": [b"1.0"],
         "content-transfer-encoding": [b"7bit", b"8bit", b"quoted-printable", b"base64", b"8BIT", b"7BIT"],
