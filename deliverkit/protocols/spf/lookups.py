@@ -11,7 +11,9 @@ What this file will not do: know what a mechanism means.
 
 from __future__ import annotations
 
-from deliverkit.flow import Answer, Flow, Question, Status, ask, together
+import re
+
+from deliverkit.flow import Answer, Flow, Question, Status, together
 from deliverkit.protocols.spf.address import Client, parse_ip4, parse_ip6
 from deliverkit.protocols.spf.macro import NAME_OCTETS
 from deliverkit.protocols.spf.record import Directive, Result
@@ -20,10 +22,12 @@ MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evalu
 MAX_VOIDS = 2  # §4.6.4
 MAX_HOSTS = 10  # §4.6.4, address lookups for one mx; names considered for one ptr
 
+_LABELS = re.compile(r"[^.]{1,63}(?:\.[^.]{1,63})*")
+
 
 def askable(name: str) -> bool:
     """True if a DNS query can be composed: labels of 1 to 63 octets, 253 in all (RFC 1035 §2.3.4)."""
-    return 0 < len(name) <= NAME_OCTETS and name.isascii() and all(0 < len(label) <= 63 for label in name.split("."))
+    return len(name) <= NAME_OCTETS and name.isascii() and _LABELS.fullmatch(name) is not None
 
 
 def ask_name(name: str, type_: str) -> Flow[Answer]:
@@ -31,7 +35,8 @@ def ask_name(name: str, type_: str) -> Flow[Answer]:
     if not askable(name):
         detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
         return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
-    return (yield from ask(name.lower(), type_))
+    answer: Answer = yield Question(name.lower(), type_)
+    return answer
 
 
 class Ended(Exception):

@@ -195,8 +195,18 @@ def expand(string: MacroString, context: MacroContext) -> str:
 
 
 def expand_name(string: MacroString, context: MacroContext) -> str:
-    """The expansion as a domain name: no final dot, cut from the left to 253 octets at a dot (§7.3)."""
-    name = expand(string, context).removesuffix(".")
+    """The expansion as a domain name (§7.3)."""
+    return _name(expand(string, context))
+
+
+def literal_name(string: MacroString) -> str:
+    """The expansion of a literal macro-string as a domain name: the same for every client and sender."""
+    return _name("".join(piece for piece in string.pieces if isinstance(piece, str)))
+
+
+def _name(text: str) -> str:
+    """No final dot, cut from the left to 253 octets at a dot (§7.3)."""
+    name = text.removesuffix(".")
     while len(name) > NAME_OCTETS and "." in name:
         name = name.partition(".")[2]
     return name

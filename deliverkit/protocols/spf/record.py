@@ -25,6 +25,7 @@ from deliverkit.protocols.spf.macro import MacroString, parse_domain_spec, parse
 MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 LOOKUP_TERMS = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})  # RFC 7208 §4.6.4
 LONGEST_DETAIL = 200  # a term may be as long as the record
+LARGEST_KEPT = 8192  # octets: larger records are read anew each time, for strangers write them and memory is ours
 REPORTING_MODIFIERS = frozenset({"ra", "rp", "rr"})  # RFC 6652 §3
 
 
@@ -125,9 +126,12 @@ _OTHER_HALF = re.compile(
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def parse_record(text: str) -> Record:
-    """Parse one record that `is_spf` selected. Records are shared between evaluations: parsed once, kept."""
+    """Parse one record that `is_spf` selected. Records are shared by many domains: parsed once, kept."""
+    return _kept(text) if len(text) <= LARGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Record:
     reader = _Reader(text)
     if not is_spf(text):
         reader.fault("no-version", "the record does not begin with v=spf1 and a space", 0, min(len(text), 6))
@@ -139,6 +143,15 @@ def parse_record(text: str) -> Record:
         elif not (place and reader.cut_ends_at(match.end() + 6)):
             reader.term(match[0], match.start() + 6)
     return reader.record()
+
+
+_kept = functools.lru_cache(maxsize=4096)(_read)
+functools.update_wrapper(parse_record, _read, assigned=(), updated=())
+
+
+def forget() -> None:
+    """Forget every record that was read (for measurements)."""
+    _kept.cache_clear()
 
 
 class _Reader:

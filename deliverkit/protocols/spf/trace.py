@@ -1,15 +1,20 @@
 """What an evaluation leaves behind: each term as it was tried, each record as it was entered, and the result.
 
-What this file will not do: evaluate. Every value here is plain and frozen, and knows its own JSON.
+While a record is walked only what cannot be told from the record itself is noted (`Entered`, `Tried`); the trace, with
+a `Step` for every term, is made of that when somebody reads it.
+
+What this file will not do: evaluate. The trace is plain and frozen, and knows its own JSON.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from typing import Any
 
 from deliverkit.flow import Answer
-from deliverkit.protocols.spf.record import Result
+from deliverkit.protocols.spf.compiled import Program
+from deliverkit.protocols.spf.record import Result, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +71,91 @@ class Evaluation:
             "steps": self.steps,
         }
 
-    @property
-    def redirected(self) -> Evaluation | None:
-        """The evaluation that a redirect handed over to, if the result came from there."""
-        last = self.steps[-1] if self.steps else None
-        return last.inner if last and last.term.lower().startswith("redirect=") else None
+
+@dataclass(slots=True)
+class Tried:
+    """What became of one term that asks, noted while it is tried: the least from which its `Step` can be told.
+
+    ``place`` counts the directives of the record from 0; a redirect stands behind them all.
+    """
+
+    place: int
+    outcome: str = "no match"
+    target: str | None = None
+    answers: list[Answer] = field(default_factory=list)
+    voids: int = 0
+    voids_strict: int = 0
+    detail: str = ""
+    inner: Entered | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Entered:
+    """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
+
+    ``program`` is None where there is not exactly one record. The first ``reached`` directives were tried; those that
+    ask are in ``tried``. ``hit`` says that the last of them matched and is one that asks nothing.
+    """
+
+    domain: str
+    result: Result = Result.NEUTRAL
+    reason: str = ""
+    answer: Answer | None = None
+    program: Program | None = None
+    tried: list[Tried] = field(default_factory=list)
+    reached: int = 0
+    hit: bool = False
+    redirected: Tried | None = None
+
+    def decided(self) -> tuple[str, Entered | None] | None:
+        """The text of the term that decided, and the record it led to."""
+        if self.program is None:
+            return None
+        if self.redirected and self.program.redirect:
+            return self.program.redirect.term.text, self.redirected.inner
+        last = self.tried[-1] if self.tried else None
+        if self.hit:
+            return self.program.record.directives[self.reached - 1].text, None
+        if last and last.outcome != "no match":
+            return self.program.record.directives[last.place].text, last.inner
+        return None
+
+
+def told(entered: Entered) -> Evaluation:
+    """The trace of a record and of all it led to, with every term that was tried."""
+    steps: list[Step] = []
+    program = entered.program
+    if program:
+        asking = {tried.place: tried for tried in entered.tried}
+        for place, directive in enumerate(program.record.directives[: entered.reached]):
+            if place in asking:
+                steps.append(_step(directive, asking[place]))
+            else:
+                matched = entered.hit and place == entered.reached - 1
+                steps.append(Step(directive.text, directive.span, "match" if matched else "no match"))
+        if entered.redirected and program.redirect:
+            steps.append(_step(program.redirect.term, entered.redirected))
+    text = program.record.text if program else None
+    return Evaluation(entered.domain, entered.result, text, tuple(steps), entered.reason, entered.answer)
+
+
+def _step(term: Term, tried: Tried) -> Step:
+    """The step of a term that asks: it costs one lookup (RFC 7208 §4.6.4)."""
+    inner = told(tried.inner) if tried.inner else None
+    spent = 1, tried.voids, tried.voids_strict
+    return Step(term.text, term.span, tried.outcome, tried.target, tuple(tried.answers), *spent, tried.detail, inner)
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What check_host says, and why.
 
-    ``matched`` is the path to the term that decided, from the domain inwards. ``explanation`` is the domain's own text
-    for a fail (§6.2), None when it gave none. ``unanswered`` says which lookup made a temperror.
+    ``explanation`` is the domain's own text for a fail (§6.2), None when it gave none. ``unanswered`` says which lookup
+    made a temperror. ``trace`` is made when it is first read: most who check thousands of clients never look.
     """
 
     result: Result
     explanation: str | None
-    trace: Evaluation
     reason: str
     client_ip: str
     domain: str
@@ -92,8 +164,23 @@ class CheckResult:
     lookups: int
     voids: int
     voids_strict: int
-    matched: tuple[str, ...] = ()
     unanswered: str = ""
+    entered: Entered = field(kw_only=True, repr=False, hash=False)
+
+    @functools.cached_property
+    def trace(self) -> Evaluation:
+        """Every record that was entered and every term that was tried."""
+        return told(self.entered)
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """The path to the term that decided, from the domain inwards."""
+        path: list[str] = []
+        here: Entered | None = self.entered
+        while here and (decided := here.decided()):
+            term, here = decided
+            path.append(term)
+        return tuple(path)
 
     def to_json(self) -> dict[str, Any]:
         """Result first, then who asked, then what it cost and the whole trace."""
@@ -112,13 +199,3 @@ class CheckResult:
             "trace": self.trace,
         }
         return shown | {"unanswered": self.unanswered} if self.unanswered else shown
-
-
-def path_of(trace: Evaluation) -> list[str]:
-    """The terms that decided, outermost first."""
-    path: list[str] = []
-    here: Evaluation | None = trace
-    while here and here.steps and here.steps[-1].outcome != "no match":
-        path.append(here.steps[-1].term)
-        here = here.steps[-1].inner
-    return path
