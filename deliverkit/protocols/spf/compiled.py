@@ -10,7 +10,6 @@ What this file will not do: evaluate, or ask. `deliverkit.protocols.spf.evaluate
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +20,7 @@ from deliverkit.protocols.spf.macro import MacroString, literal_name
 from deliverkit.protocols.spf.record import LARGEST_KEPT, Directive, Modifier, Record, is_spf, parse_record
 
 Table: TypeAlias = "tuple[int, dict[int, int]]"  # a mask; the bits under it → the place of the term
+MOST_KEPT = 4096
 NOWHERE = 1 << 32  # behind every place
 
 
@@ -57,16 +57,19 @@ class Networks:
 class Query:
     """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
 
-    ``place`` counts the directives from 0; that of a redirect is behind them all. ``question`` asks for the record of
-    the target of an include or redirect.
+    ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
+    another record: an include or a redirect; ``question`` then asks for the record of the target.
     """
 
     term: Directive | Modifier
     place: int
+    text: str
     name: str
     spec: MacroString | None
+    leads: bool
     target: str | None
     question: Question | None
+    shifts: tuple[int, int] = (0, 0)  # how many bits of an address are the host's: IPv4, IPv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +82,30 @@ class Program:
     redirect: Query | None
 
 
+_kept: dict[tuple[tuple[bytes, ...], ...], tuple[int, Program | None]] = {}
+
+
 def published(records: tuple[tuple[bytes, ...], ...]) -> tuple[int, Program | None]:
     """How many of these TXT records are SPF (RFC 7208 §4.5), and the one there should be.
 
     What was read is kept, but no giant: strangers write these records, and memory is ours.
     """
-    octets = 0
-    for record in records:
-        for string in record:
-            octets += len(string)
-    return _kept(records) if octets <= LARGEST_KEPT else _read(records)
-
-
-def _read(records: tuple[tuple[bytes, ...], ...]) -> tuple[int, Program | None]:
+    known = _kept.get(records)
+    if known is not None:
+        return known
     texts = [b"".join(record).decode("utf-8", "surrogateescape") for record in records]  # §3.3
     chosen = [text for text in texts if is_spf(text)]
-    return len(chosen), compiled(parse_record(chosen[0])) if len(chosen) == 1 else None
-
-
-_kept = functools.lru_cache(maxsize=4096)(_read)
+    read = len(chosen), compiled(parse_record(chosen[0])) if len(chosen) == 1 else None
+    if sum(map(len, texts)) <= LARGEST_KEPT:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[records] = read
+    return read
 
 
 def forget() -> None:
     """Forget every record that was read (for measurements)."""
-    _kept.cache_clear()
+    _kept.clear()
 
 
 def compiled(record: Record) -> Program:
@@ -154,5 +157,7 @@ _MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
 
 def _query(term: Directive | Modifier, place: int, name: str, spec: MacroString | None) -> Query:
     target = literal_name(spec) if spec and spec.literal else None
-    question = record_question(target) if target and name in ("include", "redirect") else None
-    return Query(term, place, name, spec, target, question)
+    leads = name in ("include", "redirect")
+    question = record_question(target.removesuffix(".")) if target and leads else None
+    shifts = (32 - term.prefix4, 128 - term.prefix6) if isinstance(term, Directive) else (0, 0)
+    return Query(term, place, term.text, name, spec, leads, target, question, shifts)

@@ -16,7 +16,7 @@ import re
 from deliverkit.flow import Answer, Flow, Question, Status, together
 from deliverkit.protocols.spf.address import Client, parse_ip4, parse_ip6
 from deliverkit.protocols.spf.macro import NAME_OCTETS
-from deliverkit.protocols.spf.record import Directive, Result
+from deliverkit.protocols.spf.record import Result
 
 MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evaluation
 MAX_VOIDS = 2  # §4.6.4
@@ -91,16 +91,20 @@ class Lookups:
         other = yield from ask_name(name, "AAAA" if wanted == "A" else "A")
         return found, other
 
-    def compare(self, directive: Directive, found: Answer, other: Answer | None) -> str | None:
-        """Look at one host's addresses: temperror, a void lookup, or the address that matches."""
+    def compare(self, shifts: tuple[int, int], found: Answer, other: Answer | None) -> str | None:
+        """Look at one host's addresses: temperror, a void lookup, or the address that matches.
+
+        ``shifts`` says for IPv4 and IPv6 how many bits of an address do not count.
+        """
         self.answers.append(found)
         self.require(found)
         if not found.records:
             self.void(found, other)
-        four = self.client.family == 4
+        client = self.client
+        parse, shift = (parse_ip4, shifts[0]) if client.family == 4 else (parse_ip6, shifts[1])
         for text in found.records:
-            number = parse_ip4(text) if four else parse_ip6(text)
-            if number is not None and self.client.within(number, directive.prefix4 if four else directive.prefix6):
+            number = parse(text)
+            if number is not None and (number ^ client.number) >> shift == 0:
                 return str(text)
         return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deliverkit.flow import Answer
-from deliverkit.protocols.spf.compiled import Program
+from deliverkit.protocols.spf.compiled import Program, Query
 from deliverkit.protocols.spf.record import Result, Term
 
 
@@ -94,7 +94,8 @@ class Entered:
     """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
 
     ``program`` is None where there is not exactly one record. The first ``reached`` directives were tried; those that
-    ask are in ``tried``. ``hit`` says that the last of them matched and is one that asks nothing.
+    ask are in ``tried``. ``hit`` says that the last of them matched and is one that asks nothing. ``part`` is the next
+    part of the program.
     """
 
     domain: str
@@ -106,6 +107,29 @@ class Entered:
     reached: int = 0
     hit: bool = False
     redirected: Tried | None = None
+    part: int = 0
+    ended: bool = False
+
+    def note(self, query: Query) -> Tried:
+        """Begin a note on a term that asks."""
+        tried = Tried(query.place)
+        if query.name == "redirect":
+            self.redirected = tried
+        else:
+            self.tried.append(tried)
+            self.reached = query.place + 1
+        return tried
+
+    def matched(self, place: int) -> None:
+        """A directive matched: its qualifier is the result (RFC 7208 §4.6.2)."""
+        assert self.program is not None
+        directive = self.program.record.directives[place]
+        self.reached = place + 1
+        self.end(directive.result, f"{self.domain}: {directive.text} matched")
+
+    def end(self, result: Result, reason: str) -> None:
+        """The result of this record is known."""
+        self.result, self.reason, self.ended = result, reason, True
 
     def decided(self) -> tuple[str, Entered | None] | None:
         """The text of the term that decided, and the record it led to."""
