@@ -56,12 +56,16 @@ def in_network(address: int, network: int, prefix: int, bits: int) -> bool:
 
 
 def text_of(address: int, family: int) -> str:
-    """The usual spelling of an address."""
+    """The usual spelling of an address (RFC 5952)."""
     if family == 4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
-    import ipaddress  # RFC 5952; the SMTP client's address only
-
-    return str(ipaddress.IPv6Address(address))
+    text = ":".join([f"{address >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)])
+    framed = f":{text}:"
+    for zeros in range(8, 1, -1):  # RFC 5952 §4.2: the first of the longest runs of two groups or more
+        at = framed.find(f":{'0:' * zeros}")
+        if at >= 0:
+            return f"{framed[1:at]}::{framed[at + 1 + 2 * zeros : -1]}"
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,17 @@ What this file will not do: evaluate, or ask. `deliverkit.protocols.spf.evaluate
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
-from deliverkit.protocols.spf.lookups import askable
-from deliverkit.protocols.spf.macro import MacroString, literal_name
-from deliverkit.protocols.spf.record import LARGEST_KEPT, Directive, Modifier, Record, is_spf, parse_record
+from deliverkit.protocols.spf.lookups import question_about
+from deliverkit.protocols.spf.macro import NAME_OCTETS, MacroString, literal_name
+from deliverkit.protocols.spf.record import LARGEST_KEPT, Directive, Modifier, Record, Result, is_spf, parse_record
 
-Table: TypeAlias = "tuple[int, dict[int, int]]"  # a mask; the bits under it → the place of the term
+Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
 MOST_KEPT = 4096
 NOWHERE = 1 << 32  # behind every place
 
@@ -31,26 +32,32 @@ def is_address(domain: str) -> bool:
 
 def record_question(domain: str) -> Question | None:
     """The question for the record of a domain; None for what is no domain to ask about (RFC 7208 §4.3)."""
-    if "." not in domain or not askable(domain) or is_address(domain):
-        return None
-    return Question(domain.lower(), "TXT")
+    return _record_question(domain) if len(domain) <= NAME_OCTETS else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _record_question(domain: str) -> Question | None:
+    return None if "." not in domain or is_address(domain) else question_about(domain, "TXT")
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A run of directives that need no question: ip4, ip6 (RFC 7208 §5.6) and all (§5.1), which every client is in."""
+    """A run of directives that need no question: ip4, ip6 (RFC 7208 §5.6) and all (§5.1), which every client is in.
 
-    four: tuple[Table, ...]
-    six: tuple[Table, ...]
+    For each family the tables, and the place of the first term that holds every address.
+    """
 
-    def first(self, family: int, number: int) -> int:
-        """The place of the first directive that holds the address; -1 if none does."""
-        first = NOWHERE
-        for mask, places in self.four if family == 4 else self.six:
-            place = places.get(number & mask, NOWHERE)
-            if place < first:
-                first = place
-        return first if first < NOWHERE else -1
+    four: tuple[Tables, int]
+    six: tuple[Tables, int]
+
+    def first(self, four: bool, number: int) -> int:
+        """The place of the first directive that holds the address; NOWHERE if none does."""
+        tables, first = self.four if four else self.six
+        for mask, places in tables:
+            network = number & mask
+            if network in places and places[network] < first:
+                first = places[network]
+        return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +65,19 @@ class Query:
     """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
-    another record: an include or a redirect; ``question`` then asks for the record of the target.
+    another record: an include or a redirect; ``question`` then asks for the record of the target. ``local`` says that
+    the name is made with the sender's local part.
     """
 
-    term: Directive | Modifier
-    place: int
     text: str
+    place: int
     name: str
     spec: MacroString | None
     leads: bool
+    local: bool
     target: str | None
     question: Question | None
-    shifts: tuple[int, int] = (0, 0)  # how many bits of an address are the host's: IPv4, IPv6
+    shifts: tuple[int, int]  # how many bits of an address are the host's: IPv4, IPv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,9 @@ class Program:
 
     record: Record
     fatal: Fault | None  # the first syntax error: such a record is never walked (§4.6), and has no parts
-    parts: tuple[Networks | Query, ...]
-    redirect: Query | None
+    parts: tuple[Networks | Query, ...] = ()
+    redirect: Query | None = None
+    results: tuple[Result, ...] = ()  # of a match, by place
 
 
 _kept: dict[tuple[tuple[bytes, ...], ...], tuple[int, Program | None]] = {}
@@ -112,7 +121,7 @@ def compiled(record: Record) -> Program:
     """The program of a record."""
     fatal = record.fatal
     if fatal:
-        return Program(record, fatal, (), None)
+        return Program(record, fatal)
     parts: list[Networks | Query] = []
     run: _Run | None = None
     for place, directive in enumerate(record.directives):
@@ -123,12 +132,12 @@ def compiled(record: Record) -> Program:
         if run:
             parts.append(run.networks())
             run = None
-        parts.append(_query(directive, place, directive.name, directive.spec))
+        parts.append(_query(directive, place, directive.name))
     if run:
         parts.append(run.networks())
     redirect = record.effective_redirect
-    after = _query(redirect, len(record.directives), "redirect", redirect.spec) if redirect else None
-    return Program(record, None, tuple(parts), after)
+    after = _query(redirect, len(record.directives), "redirect") if redirect else None
+    return Program(record, None, tuple(parts), after, tuple([d.result for d in record.directives]))
 
 
 class _Run:
@@ -141,23 +150,26 @@ class _Run:
     def add(self, directive: Directive, place: int) -> None:
         """Host bits of a network are ignored (§5.6); of two terms for one network the first is come to."""
         if directive.name != "ip6":  # all is a network of no bits in both families
-            mask = _MASKS4[directive.prefix4 if directive.name == "ip4" else 0]
+            mask = MASKS4[directive.prefix4 if directive.name == "ip4" else 0]
             self.four.setdefault(mask, {}).setdefault(directive.network & mask, place)
         if directive.name != "ip4":
-            mask = _MASKS6[directive.prefix6 if directive.name == "ip6" else 0]
+            mask = MASKS6[directive.prefix6 if directive.name == "ip6" else 0]
             self.six.setdefault(mask, {}).setdefault(directive.network & mask, place)
 
     def networks(self) -> Networks:
-        return Networks(tuple(self.four.items()), tuple(self.six.items()))
+        four, six = self.four.pop(0, {0: NOWHERE}), self.six.pop(0, {0: NOWHERE})
+        return Networks((tuple(self.four.items()), four[0]), (tuple(self.six.items()), six[0]))
 
 
-_MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
-_MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
+MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
+MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
 
 
-def _query(term: Directive | Modifier, place: int, name: str, spec: MacroString | None) -> Query:
-    target = literal_name(spec) if spec and spec.literal else None
+def _query(term: Directive | Modifier, place: int, name: str) -> Query:
+    spec = term.spec
     leads = name in ("include", "redirect")
+    local = spec is not None and not spec.letters.isdisjoint("sl")
+    target = literal_name(spec) if spec and spec.literal else None
     question = record_question(target.removesuffix(".")) if target and leads else None
     shifts = (32 - term.prefix4, 128 - term.prefix6) if isinstance(term, Directive) else (0, 0)
-    return Query(term, place, term.text, name, spec, leads, target, question, shifts)
+    return Query(term.text, place, name, spec, leads, local, target, question, shifts)

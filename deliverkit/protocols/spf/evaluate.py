@@ -12,20 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from deliverkit.flow import Answer, Flow, Question, Status, together
+from deliverkit.flow import Answer, Flow, Status, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import Client
-from deliverkit.protocols.spf.compiled import Query, is_address, published, record_question
-from deliverkit.protocols.spf.lookups import MAX_HOSTS, Ended, Lookups, ask_name, permerror
+from deliverkit.protocols.spf.compiled import NOWHERE, Query, is_address, published, record_question
+from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, OK, Ended, Lookups, ask_name, permerror
 from deliverkit.protocols.spf.macro import MacroContext, MacroString, expand, expand_name, parse_macro_string
 from deliverkit.protocols.spf.record import Result
 from deliverkit.protocols.spf.trace import CheckResult, Entered, Evaluation, Step, Tried
 
 __all__ = ["CheckResult", "Evaluation", "Step", "check_host"]
 
-BROKEN = (Result.TEMPERROR, Result.PERMERROR, Result.NONE)
+FAIL, PASS = Result.FAIL, Result.PASS
 UNMATCHABLE = "the local part is not US-ASCII, so the term cannot match (RFC 8616 §4)"
-_NOTHING = Tried(-1)  # stands where no term was tried yet
 
 
 def check_host(
@@ -45,25 +44,11 @@ def check_host(
     local, at, sender_domain = sender.rpartition("@")
     sender = f"{local or 'postmaster'}@{_a_labels(sender_domain if at else sender)}"
     domain = _a_labels(domain)
-    check = _Check(Client.of(client_ip), sender, _a_labels(helo), receiver, now, strict_voids)
+    check = _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids)
     entered = yield from check.evaluate(domain)
-    explanation = None
-    if entered.result is Result.FAIL:
-        explanation = yield from check.explain(entered)
-    return CheckResult(
-        result=entered.result,
-        explanation=explanation,
-        reason=entered.reason,
-        client_ip=check.client.text,
-        domain=domain,
-        sender=sender,
-        helo=helo,
-        lookups=check.lookups,
-        voids=check.voids,
-        voids_strict=check.voids_strict,
-        unanswered=check.unanswered,
-        entered=entered,
-    )
+    explanation = (yield from check.explain(entered)) if entered.result is FAIL else None
+    counts = check.lookups, check.voids, check.voids_strict
+    return CheckResult(entered, explanation, check.client.text, sender, helo, counts, check.unanswered)
 
 
 def _a_labels(name: str) -> str:
@@ -83,7 +68,10 @@ class _Check(Lookups):
     def __init__(
         self, client: Client, sender: str, helo: str, receiver: str, now: datetime | None, strict_voids: bool
     ) -> None:
-        super().__init__(client, strict_voids)
+        self.client = client
+        self.strict = strict_voids
+        self.four = client.family == 4
+        self.answers = []
         self.sender = sender
         self.helo = helo
         self.receiver = receiver
@@ -94,142 +82,151 @@ class _Check(Lookups):
     def evaluate(self, domain: str) -> Flow[Entered]:
         """The record of the domain, and every record it leads to.
 
-        A record waits on a stack while what it includes or redirects to is walked: an answer then passes through one
-        generator, however deep it is needed.
+        A record waits on a stack while what it includes or redirects to is walked: an answer then passes through the
+        same few generators however deep it is needed.
         """
         waiting: list[Entered] = []
         question = record_question(domain)
+        entered = self._opened(domain, (yield question) if question else None)
         while True:
-            entered = self._opened(domain, (yield question) if question else None)
-            following = None if entered.ended else (yield from self._onward(entered))
-            while following is None:
+            query = self._next(entered)
+            if query is None:  # the record has ended
                 if not waiting:
                     return entered
                 inner, entered = entered, waiting.pop()
                 self._left(entered, inner)
-                following = None if entered.ended else (yield from self._onward(entered))
-            waiting.append(entered)
-            domain, question = following
+                continue
+            tried = self._begun(query, entered)
+            if tried is None:
+                continue
+            if not query.leads:
+                yield from self._try(query, entered, tried)
+                continue
+            target = query.target or (yield from self._leading(query, entered, tried))
+            if target is not None:
+                tried.target = target
+                waiting.append(entered)
+                domain = target.removesuffix(".")
+                question = query.question or record_question(domain)
+                entered = self._opened(domain, (yield question) if question else None)
 
     def _opened(self, domain: str, answer: Answer | None) -> Entered:
         """Select the record (§4.5) and check all its syntax (§4.6). ``answer`` is None where nothing could be asked."""
         if answer is None:  # §4.3
             what = "an address" if is_address(domain) else "not a name of two labels or more"
-            return Entered(domain, Result.NONE, f"{domain!r} is {what} (RFC 7208 §4.3)", ended=True)
-        if not answer.known:  # §4.4
+            return Entered(domain, None, None, Result.NONE, f"{domain!r} is {what} (RFC 7208 §4.3)")
+        if answer.status is not OK and not answer.known:  # §4.4
             self.unanswered = self.unanswered or answer.why()
-            return Entered(domain, Result.TEMPERROR, f"{answer.why()} (RFC 7208 §4.4)", answer, ended=True)
+            return Entered(domain, answer, None, Result.TEMPERROR, f"{answer.why()} (RFC 7208 §4.4)")
         count, program = published(answer.records)
-        if not count:  # §4.5; NXDOMAIN: §4.3
-            what = "the name does not exist" if answer.status is Status.NXDOMAIN else "there is no SPF record"
-            return Entered(domain, Result.NONE, f"{domain}: {what} (RFC 7208 §4.5)", answer, ended=True)
         if program is None:
-            reason = f"{domain} has {count} SPF records (RFC 7208 §4.5)"
-            return Entered(domain, Result.PERMERROR, reason, answer, ended=True)
+            if count:  # §4.5
+                reason = f"{domain} has {count} SPF records (RFC 7208 §4.5)"
+                return Entered(domain, answer, None, Result.PERMERROR, reason)
+            what = "the name does not exist" if answer.status is Status.NXDOMAIN else "there is no SPF record"  # §4.3
+            return Entered(domain, answer, None, Result.NONE, f"{domain}: {what} (RFC 7208 §4.5)")
         if program.fatal:  # §4.6: anywhere in the record, before anything is evaluated
             reason = f"{domain}: {program.fatal.detail} (RFC 7208 §4.6)"
-            return Entered(domain, Result.PERMERROR, reason, answer, program, ended=True)
-        return Entered(domain, Result.NEUTRAL, "", answer, program)
-
-    def _onward(self, entered: Entered) -> Flow[tuple[str, Question | None] | None]:
-        """Try the terms in order (§4.6.2) until one leads to another record, which is returned, or this one ends."""
-        tried = _NOTHING
-        try:
-            while query := self._next(entered):
-                tried = entered.note(query)
-                self.count_lookup(query.text)
-                if query.leads:
-                    target = query.target or (yield from self._leading(query, entered, tried))
-                    if target is None:
-                        continue
-                    tried.target = target
-                    domain = target.removesuffix(".")
-                    return domain, query.question or record_question(domain)
-                if (yield from self._try(query, entered, tried)):
-                    tried.outcome = "match"
-                    entered.matched(query.place)
-                    return None
-        except Ended as end:
-            tried.outcome, tried.detail = end.result.value, tried.detail or end.reason
-            entered.end(end.result, end.reason)
-        return None
+            return Entered(domain, answer, program, Result.PERMERROR, reason)
+        return Entered(domain, answer, program)
 
     def _next(self, entered: Entered) -> Query | None:
-        """The next term that asks, unless one before it matches that need not; None when the record has ended."""
-        program, client = entered.program, self.client
-        assert program is not None
-        parts = program.parts
-        for at in range(entered.part, len(parts)):
-            part = parts[at]
+        """The next term that asks (§4.6.2), unless one before it matches that need not; None at the record's end."""
+        program, number = entered.program, self.client.number
+        if entered.result is not None or program is None:
+            return None
+        at = entered.part
+        for part in program.parts[at:] if at else program.parts:
+            at += 1
             if isinstance(part, Query):
-                entered.part = at + 1
+                entered.part = at
                 return part
-            place = part.first(client.family, client.number)
-            if place >= 0:
-                entered.hit = True
-                entered.matched(place)
+            place = part.first(self.four, number)
+            if place < NOWHERE:
+                entered.place, entered.result = place, program.results[place]
                 return None
-        entered.part = len(parts)
-        entered.reached = len(program.record.directives)
-        if program.redirect is None:
+        entered.part, entered.place = at, len(program.results)
+        if program.redirect is None:  # §4.7
             entered.end(Result.NEUTRAL, f"{entered.domain}: no term matched (RFC 7208 §4.7)")
         return program.redirect  # §6.1
 
-    def _leading(self, query: Query, entered: Entered, tried: Tried) -> Flow[str | None]:
-        """The domain an include or redirect with macros leads to; None if the include cannot match."""
+    def _begun(self, query: Query, entered: Entered) -> Tried | None:
+        """Note a term that asks, and count it (§4.6.4); None if it is the eleventh."""
+        tried = Tried(query.place)
+        entered.place = query.place
         if query.name == "redirect":
-            self.answers = []
-            return (yield from self._target(query, entered.domain))
-        if self._unmatchable(query.spec):
+            entered.redirected = tried
+        else:
+            entered.tried.append(tried)
+        self.lookups += 1
+        if self.lookups > MAX_LOOKUPS:
+            why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
+            self._broken(entered, tried, permerror(why))
+            return None
+        return tried
+
+    def _broken(self, entered: Entered, tried: Tried, end: Ended) -> None:
+        """A term ended the record with permerror or temperror."""
+        tried.outcome, tried.detail = end.result.value, end.reason
+        entered.end(end.result, end.reason)
+
+    def _leading(self, query: Query, entered: Entered, tried: Tried) -> Flow[str | None]:
+        """The domain an include or redirect with macros leads to; None if there is none."""
+        redirect = query.name == "redirect"
+        if not redirect and self._unmatchable(query):
             tried.detail = UNMATCHABLE
             return None
-        self.answers = tried.answers
-        before = self.voids, self.voids_strict
+        self.answers = [] if redirect else tried.answers
+        voids, strict = self.voids, self.voids_strict
         try:
             return (yield from self._target(query, entered.domain))
-        except Ended:
-            tried.voids, tried.voids_strict = self.voids - before[0], self.voids_strict - before[1]
-            raise
+        except Ended as end:
+            if not redirect:
+                tried.voids, tried.voids_strict = self.voids - voids, self.voids_strict - strict
+            self._broken(entered, tried, end)
+            return None
 
     def _left(self, entered: Entered, inner: Entered) -> None:
         """Back in a record from the one that its last term led to."""
-        tried = entered.redirected
-        if tried:  # §6.1: the target's result is the result; none is permerror
-            assert entered.program and entered.program.redirect
-            if inner.result is Result.NONE:
-                reason = f"{entered.program.redirect.text}: {inner.reason.partition(' (RFC')[0]} (RFC 7208 §6.1)"
-                inner = Entered(inner.domain, Result.PERMERROR, reason, inner.answer, ended=True)
-            tried.inner, tried.outcome = inner, inner.result.value
-            entered.end(inner.result, inner.reason)
+        program, tried, result = entered.program, entered.redirected, inner.result
+        assert program and result
+        if tried and program.redirect:  # §6.1: the target's result is the result; none is permerror
+            if result is Result.NONE:
+                result = Result.PERMERROR
+                why = f"{program.redirect.text}: {inner.reason.partition(' (RFC')[0]} (RFC 7208 §6.1)"
+                inner = Entered(inner.domain, inner.answer, None, result, why)
+            tried.inner, tried.outcome = inner, result.value
+            entered.end(result, inner.reason)
             return
         tried = entered.tried[-1]
         tried.inner = inner
-        if inner.result is Result.PASS:  # §5.2: only the target's pass is a match
-            tried.outcome = "match"
-            entered.matched(tried.place)
-        elif inner.result in BROKEN:  # §5.2: temperror passes through; permerror and none make a permerror
-            result, reason = inner.result, inner.reason
-            if result is Result.NONE:
-                text = entered.program.record.directives[tried.place].text if entered.program else ""
-                result, reason = Result.PERMERROR, f"{text}: {reason.partition(' (RFC')[0]} (RFC 7208 §5.2)"
-            tried.outcome, tried.detail = result.value, reason
-            entered.end(result, reason)
+        if result is PASS:  # §5.2: only the target's pass is a match
+            tried.outcome, entered.result = "match", program.results[tried.place]
+        elif result is Result.NONE:  # §5.2: none makes a permerror
+            text = program.record.directives[tried.place].text
+            why = f"{text}: {inner.reason.partition(' (RFC')[0]} (RFC 7208 §5.2)"
+            self._broken(entered, tried, permerror(why))
+        elif result in (Result.TEMPERROR, Result.PERMERROR):  # §5.2: they pass through
+            self._broken(entered, tried, Ended(result, inner.reason))
 
     # -- mechanisms (§5) --------------------------------------------------------------------------------
 
-    def _try(self, query: Query, entered: Entered, tried: Tried) -> Flow[bool]:
-        """True if the mechanism matches. What it asked about, found and cost is noted, whatever becomes of it."""
-        if self._unmatchable(query.spec):
+    def _try(self, query: Query, entered: Entered, tried: Tried) -> Flow[None]:
+        """Evaluate a mechanism. What it asked about, found and cost is noted, whatever becomes of it."""
+        if query.local and self._unmatchable(query):
             tried.detail = UNMATCHABLE
-            return False
+            return
         self.answers = tried.answers
         voids, strict = self.voids, self.voids_strict
         try:
-            target = query.target or (yield from self._target(query, entered.domain))
-            matched = yield from _MECHANISMS[query.name](self, query, target, tried)
+            target = query.target or (yield from self._target(query, entered.domain)) if query.spec else entered.domain
+            if (yield from _MECHANISMS[query.name](self, query, target, tried)):
+                tried.outcome = "match"
+                entered.result = entered.program.results[query.place] if entered.program else None
             tried.target = target
-            return matched
-        finally:
+        except Ended as end:
+            self._broken(entered, tried, end)
+        if self.voids_strict > strict:
             tried.voids, tried.voids_strict = self.voids - voids, self.voids_strict - strict
 
     def _match_a(self, query: Query, target: str, tried: Tried) -> Flow[bool]:
@@ -272,9 +269,9 @@ class _Check(Lookups):
 
     # -- macros (§7) and the explanation (§6.2) ---------------------------------------------------------
 
-    def _unmatchable(self, spec: MacroString | None) -> bool:
+    def _unmatchable(self, query: Query) -> bool:
         """RFC 8616 §4."""
-        return bool(spec and not spec.letters.isdisjoint("sl")) and not self.sender.rpartition("@")[0].isascii()
+        return query.local and not self.sender.rpartition("@")[0].isascii()
 
     def _target(self, query: Query, domain: str) -> Flow[str]:
         """The target-name of a term: §4.8."""
@@ -291,7 +288,7 @@ class _Check(Lookups):
             wanted = domain.lower()
             below = [name for name in names if name.endswith("." + wanted)]
             validated = next((n for n in (*(n for n in names if n == wanted), *below, *names)), "unknown")
-        return MacroContext(self.client, domain, self.sender, self.helo, self.receiver, validated, self.now)
+        return MacroContext(self.client, domain, self.sender, _a_labels(self.helo), self.receiver, validated, self.now)
 
     def explain(self, entered: Entered) -> Flow[str | None]:
         """§6.2: one TXT record, US-ASCII, macros expanded; any trouble means no explanation.
@@ -301,7 +298,9 @@ class _Check(Lookups):
         while entered.redirected and entered.redirected.inner:
             entered = entered.redirected.inner
         modifier = entered.program.record.explanation if entered.program else None
-        if modifier is None or self._unmatchable(modifier.spec):
+        if modifier is None:
+            return None
+        if not modifier.spec.letters.isdisjoint("sl") and not self.sender.rpartition("@")[0].isascii():  # RFC 8616 §4
             return None
         try:
             context = yield from self._context(modifier.spec, entered.domain)

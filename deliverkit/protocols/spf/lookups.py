@@ -11,6 +11,7 @@ What this file will not do: know what a mechanism means.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from deliverkit.flow import Answer, Flow, Question, Status, together
@@ -22,6 +23,7 @@ MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evalu
 MAX_VOIDS = 2  # §4.6.4
 MAX_HOSTS = 10  # §4.6.4, address lookups for one mx; names considered for one ptr
 
+OK = Status.OK
 _LABELS = re.compile(r"[^.]{1,63}(?:\.[^.]{1,63})*")
 
 
@@ -30,13 +32,26 @@ def askable(name: str) -> bool:
     return len(name) <= NAME_OCTETS and name.isascii() and _LABELS.fullmatch(name) is not None
 
 
+def question_about(name: str, type_: str) -> Question | None:
+    """The question for a name; None if no query can carry it."""
+    return _question(name, type_) if len(name) <= NAME_OCTETS else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _question(name: str, type_: str) -> Question | None:
+    return Question(name.lower(), type_) if askable(name) else None
+
+
 def ask_name(name: str, type_: str) -> Flow[Answer]:
     """Ask; a name that no query can carry does not exist (RFC 7208 §4.8 leaves it open)."""
-    if not askable(name):
-        detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
-        return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
-    answer: Answer = yield Question(name.lower(), type_)
+    question = question_about(name, type_)
+    answer: Answer = (yield question) if question else _no_name(name, type_)
     return answer
+
+
+def _no_name(name: str, type_: str) -> Answer:
+    detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
+    return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
 
 
 class Ended(Exception):
@@ -55,37 +70,34 @@ def permerror(reason: str) -> Ended:
 class Lookups:
     """The counters of one check_host, over all the records it enters, and the answers of the term at hand."""
 
-    def __init__(self, client: Client, strict_voids: bool) -> None:
-        self.client = client
-        self.strict = strict_voids
-        self.lookups = 0
-        self.voids = 0
-        self.voids_strict = 0
-        self.unanswered = ""
-        self.answers: list[Answer] = []
-        self._validated: tuple[str, ...] | None = None
-
-    def count_lookup(self, term: str) -> None:
-        self.lookups += 1
-        if self.lookups > MAX_LOOKUPS:  # §4.6.4
-            raise permerror(f"{term} is the eleventh term that queries DNS (RFC 7208 §4.6.4)")
+    client: Client
+    strict: bool  # the void lookups that count are those of the RFC's letter
+    four: bool  # the client's family
+    answers: list[Answer]
+    lookups = 0
+    voids = 0
+    voids_strict = 0
+    unanswered = ""
+    _validated: tuple[str, ...] | None = None
 
     def asked(self, name: str, type_: str) -> Flow[Answer]:
         """One question of the term at hand; no answer is temperror (§5)."""
-        answer = yield from ask_name(name, type_)
+        question = question_about(name, type_)
+        answer: Answer = (yield question) if question else _no_name(name, type_)
         self.answers.append(answer)
         self.require(answer)
         return answer
 
     def require(self, answer: Answer) -> None:
-        if not answer.known:
+        if answer.status is not OK and not answer.known:
             self.unanswered = self.unanswered or answer.why()
             raise Ended(Result.TEMPERROR, f"{answer.why()} (RFC 7208 §5)")
 
     def addresses(self, name: str) -> Flow[tuple[Answer, Answer | None]]:
         """The client's family (§5), and the other one if the name exists without addresses of the first."""
-        wanted = self.client.question
-        found = yield from ask_name(name, wanted)
+        wanted = "A" if self.four else "AAAA"
+        question = question_about(name, wanted)
+        found: Answer = (yield question) if question else _no_name(name, wanted)
         if found.status is not Status.NODATA:
             return found, None
         other = yield from ask_name(name, "AAAA" if wanted == "A" else "A")
@@ -100,11 +112,11 @@ class Lookups:
         self.require(found)
         if not found.records:
             self.void(found, other)
-        client = self.client
-        parse, shift = (parse_ip4, shifts[0]) if client.family == 4 else (parse_ip6, shifts[1])
+        parse, shift = (parse_ip4, shifts[0]) if self.four else (parse_ip6, shifts[1])
+        client = self.client.number
         for text in found.records:
             number = parse(text)
-            if number is not None and (number ^ client.number) >> shift == 0:
+            if number is not None and (number ^ client) >> shift == 0:
                 return str(text)
         return None
 

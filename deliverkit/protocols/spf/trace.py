@@ -8,12 +8,11 @@ What this file will not do: evaluate. The trace is plain and frozen, and knows i
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 from deliverkit.flow import Answer
-from deliverkit.protocols.spf.compiled import Program, Query
+from deliverkit.protocols.spf.compiled import Program
 from deliverkit.protocols.spf.record import Result, Term
 
 
@@ -93,74 +92,61 @@ class Tried:
 class Entered:
     """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
 
-    ``program`` is None where there is not exactly one record. The first ``reached`` directives were tried; those that
-    ask are in ``tried``. ``hit`` says that the last of them matched and is one that asks nothing. ``part`` is the next
-    part of the program.
+    ``program`` is None where there is not exactly one record. ``result`` is None until the record has ended, ``why``
+    the reason where that is not the term that matched. ``place`` is that of the directive that ended it, and behind
+    them all if none did; ``tried`` are the directives that asked. ``part`` is the next part of the program.
     """
 
     domain: str
-    result: Result = Result.NEUTRAL
-    reason: str = ""
     answer: Answer | None = None
     program: Program | None = None
+    result: Result | None = None
+    why: str = ""
     tried: list[Tried] = field(default_factory=list)
-    reached: int = 0
-    hit: bool = False
     redirected: Tried | None = None
+    place: int = -1
     part: int = 0
-    ended: bool = False
+    told: Evaluation | None = field(default=None, compare=False)
 
-    def note(self, query: Query) -> Tried:
-        """Begin a note on a term that asks."""
-        tried = Tried(query.place)
-        if query.name == "redirect":
-            self.redirected = tried
-        else:
-            self.tried.append(tried)
-            self.reached = query.place + 1
-        return tried
+    @property
+    def reason(self) -> str:
+        """Why it ended so, in a sentence."""
+        if self.why or self.program is None:
+            return self.why
+        return f"{self.domain}: {self.program.record.directives[self.place].text} matched"
 
-    def matched(self, place: int) -> None:
-        """A directive matched: its qualifier is the result (RFC 7208 §4.6.2)."""
-        assert self.program is not None
-        directive = self.program.record.directives[place]
-        self.reached = place + 1
-        self.end(directive.result, f"{self.domain}: {directive.text} matched")
-
-    def end(self, result: Result, reason: str) -> None:
-        """The result of this record is known."""
-        self.result, self.reason, self.ended = result, reason, True
+    def end(self, result: Result, why: str) -> None:
+        """The record has ended, not by a match."""
+        self.result, self.why = result, why
 
     def decided(self) -> tuple[str, Entered | None] | None:
         """The text of the term that decided, and the record it led to."""
         if self.program is None:
             return None
         if self.redirected and self.program.redirect:
-            return self.program.redirect.term.text, self.redirected.inner
+            return self.program.redirect.text, self.redirected.inner
+        directives = self.program.record.directives
+        if not 0 <= self.place < len(directives):
+            return None
         last = self.tried[-1] if self.tried else None
-        if self.hit:
-            return self.program.record.directives[self.reached - 1].text, None
-        if last and last.outcome != "no match":
-            return self.program.record.directives[last.place].text, last.inner
-        return None
+        return directives[self.place].text, last.inner if last and last.place == self.place else None
 
 
 def told(entered: Entered) -> Evaluation:
     """The trace of a record and of all it led to, with every term that was tried."""
     steps: list[Step] = []
-    program = entered.program
-    if program:
+    record = entered.program.record if entered.program else None
+    if record:
         asking = {tried.place: tried for tried in entered.tried}
-        for place, directive in enumerate(program.record.directives[: entered.reached]):
+        for place, directive in enumerate(record.directives[: entered.place + 1]):
             if place in asking:
                 steps.append(_step(directive, asking[place]))
             else:
-                matched = entered.hit and place == entered.reached - 1
-                steps.append(Step(directive.text, directive.span, "match" if matched else "no match"))
-        if entered.redirected and program.redirect:
-            steps.append(_step(program.redirect.term, entered.redirected))
-    text = program.record.text if program else None
-    return Evaluation(entered.domain, entered.result, text, tuple(steps), entered.reason, entered.answer)
+                steps.append(Step(directive.text, directive.span, "match" if place == entered.place else "no match"))
+        if entered.redirected and record.redirect:
+            steps.append(_step(record.redirect, entered.redirected))
+    text, result = record.text if record else None, entered.result or Result.NEUTRAL
+    return Evaluation(entered.domain, result, text, tuple(steps), entered.reason, entered.answer)
 
 
 def _step(term: Term, tried: Tried) -> Step:
@@ -170,31 +156,59 @@ def _step(term: Term, tried: Tried) -> Step:
     return Step(term.text, term.span, tried.outcome, tried.target, tuple(tried.answers), *spent, tried.detail, inner)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """What check_host says, and why.
 
     ``explanation`` is the domain's own text for a fail (§6.2), None when it gave none. ``unanswered`` says which lookup
-    made a temperror. ``trace`` is made when it is first read: most who check thousands of clients never look.
+    made a temperror. ``counts`` are the lookups, voids and strict voids. What can be told from ``entered`` is told when
+    somebody reads it: most who check thousands of clients never look at a trace.
     """
 
-    result: Result
+    entered: Entered = field(repr=False, hash=False)
     explanation: str | None
-    reason: str
     client_ip: str
-    domain: str
     sender: str
     helo: str
-    lookups: int
-    voids: int
-    voids_strict: int
+    counts: tuple[int, int, int]
     unanswered: str = ""
-    entered: Entered = field(kw_only=True, repr=False, hash=False)
 
-    @functools.cached_property
+    @property
+    def result(self) -> Result:
+        """The word of RFC 7208 §2.6."""
+        return self.entered.result or Result.NEUTRAL
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, in a sentence."""
+        return self.entered.reason
+
+    @property
+    def domain(self) -> str:
+        """The domain whose record was evaluated first."""
+        return self.entered.domain
+
+    @property
+    def lookups(self) -> int:
+        """How many terms queried DNS (RFC 7208 §4.6.4)."""
+        return self.counts[0]
+
+    @property
+    def voids(self) -> int:
+        """How many lookups found nothing in either family."""
+        return self.counts[1]
+
+    @property
+    def voids_strict(self) -> int:
+        """How many found nothing by the letter of RFC 7208 §4.6.4."""
+        return self.counts[2]
+
+    @property
     def trace(self) -> Evaluation:
-        """Every record that was entered and every term that was tried."""
-        return told(self.entered)
+        """Every record that was entered and every term that was tried; made at the first read."""
+        if self.entered.told is None:
+            self.entered.told = told(self.entered)
+        return self.entered.told
 
     @property
     def matched(self) -> tuple[str, ...]:
