@@ -18,7 +18,16 @@ from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
 from deliverkit.protocols.spf.lookups import question_about
 from deliverkit.protocols.spf.macro import NAME_OCTETS, MacroString, literal_name
-from deliverkit.protocols.spf.record import LARGEST_KEPT, Directive, Modifier, Record, Result, is_spf, parse_record
+from deliverkit.protocols.spf.record import (
+    LARGEST_KEPT,
+    QUALIFIERS,
+    Directive,
+    Modifier,
+    Record,
+    Result,
+    is_spf,
+    parse_record,
+)
 
 Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
 MOST_KEPT = 4096
@@ -123,42 +132,49 @@ def compiled(record: Record) -> Program:
     if fatal:
         return Program(record, fatal)
     parts: list[Networks | Query] = []
-    run: _Run | None = None
+    four, six = _Run(MASKS4), _Run(MASKS6)
     for place, directive in enumerate(record.directives):
-        if directive.name in ("ip4", "ip6", "all"):
-            run = run or _Run()
-            run.add(directive, place)
-            continue
-        if run:
-            parts.append(run.networks())
-            run = None
-        parts.append(_query(directive, place, directive.name))
-    if run:
-        parts.append(run.networks())
+        name = directive.name
+        if name == "ip4":
+            four.hold(directive.network, directive.prefix4, place)
+        elif name == "ip6":
+            six.hold(directive.network, directive.prefix6, place)
+        elif name == "all":  # a network of no bits, in both families
+            four.hold(0, 0, place)
+            six.hold(0, 0, place)
+        else:
+            if four.tables or six.tables:
+                parts.append(Networks(four.taken(), six.taken()))
+            parts.append(_query(directive, place, name))
+    if four.tables or six.tables:
+        parts.append(Networks(four.taken(), six.taken()))
     redirect = record.effective_redirect
     after = _query(redirect, len(record.directives), "redirect") if redirect else None
-    return Program(record, None, tuple(parts), after, tuple([d.result for d in record.directives]))
+    return Program(record, None, tuple(parts), after, tuple([QUALIFIERS[d.qualifier] for d in record.directives]))
 
 
 class _Run:
-    """Directives that need no question, one behind the other."""
+    """The networks of one family in directives that need no question, one behind the other."""
 
-    def __init__(self) -> None:
-        self.four: dict[int, dict[int, int]] = {}
-        self.six: dict[int, dict[int, int]] = {}
+    def __init__(self, masks: tuple[int, ...]) -> None:
+        self.masks = masks
+        self.tables: dict[int, dict[int, int]] = {}
 
-    def add(self, directive: Directive, place: int) -> None:
+    def hold(self, network: int, prefix: int, place: int) -> None:
         """Host bits of a network are ignored (§5.6); of two terms for one network the first is come to."""
-        if directive.name != "ip6":  # all is a network of no bits in both families
-            mask = MASKS4[directive.prefix4 if directive.name == "ip4" else 0]
-            self.four.setdefault(mask, {}).setdefault(directive.network & mask, place)
-        if directive.name != "ip4":
-            mask = MASKS6[directive.prefix6 if directive.name == "ip6" else 0]
-            self.six.setdefault(mask, {}).setdefault(directive.network & mask, place)
+        mask = self.masks[prefix]
+        table = self.tables.get(mask)
+        if table is None:
+            self.tables[mask] = {network & mask: place}
+        else:
+            table.setdefault(network & mask, place)
 
-    def networks(self) -> Networks:
-        four, six = self.four.pop(0, {0: NOWHERE}), self.six.pop(0, {0: NOWHERE})
-        return Networks((tuple(self.four.items()), four[0]), (tuple(self.six.items()), six[0]))
+    def taken(self) -> tuple[Tables, int]:
+        """What was held; the next run begins."""
+        every = self.tables.pop(0, None)
+        tables = tuple(self.tables.items())
+        self.tables = {}
+        return tables, every[0] if every else NOWHERE
 
 
 MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))

@@ -135,13 +135,22 @@ def _read(text: str) -> Record:
     reader = _Reader(text)
     if not is_spf(text):
         reader.fault("no-version", "the record does not begin with v=spf1 and a space", 0, min(len(text), 6))
-    words = list(re.finditer(r"[^ ]+", text[6:]))
-    for place, match in enumerate(words):
-        after = words[place + 1][0] if place + 1 < len(words) else ""
-        if _HALF.fullmatch(match[0]) and _OTHER_HALF.fullmatch(after):
-            reader.cut_in_two(match[0], after, match.start() + 6, words[place + 1].end() + 6)
-        elif not (place and reader.cut_ends_at(match.end() + 6)):
-            reader.term(match[0], match.start() + 6)
+    words, at = [], 6
+    for word in text[6:].split(" "):
+        if word:
+            words.append((word, at))
+        at += len(word) + 1
+    cut = False  # this word is the second half of a term that was cut in two
+    for place, (word, start) in enumerate(words):
+        if word[-1] == ":" and _HALF.fullmatch(word):
+            after, begins = words[place + 1] if place + 1 < len(words) else ("", 0)
+            if _OTHER_HALF.fullmatch(after):
+                reader.cut_in_two(word, after, start, begins + len(after))
+                cut = True
+                continue
+        if not cut and not reader.plain_network(word, start):
+            reader.term(word, start)
+        cut = False
     return reader.record()
 
 
@@ -154,45 +163,69 @@ def forget() -> None:
     _kept.cache_clear()
 
 
+_PREFIXES = {str(length): length for length in range(129)}
+
+
 class _Reader:
     """Collects terms and faults while a record is read from left to right."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.clean = text.isascii() and text.isprintable()  # visible US-ASCII and spaces
         self.terms: list[Term] = []
+        self.directives: list[Directive] = []
         self.faults: list[Fault] = []
-        self.modifiers: set[str] = set()
-        self.cut_end = -1
+        self.modifiers: set[str] = set()  # redirect and exp that were met, and the first of each without a fault:
+        self.named: dict[str, Modifier] = {}
 
     def fault(self, kind: str, detail: str, start: int, end: int, *, fatal: bool = True) -> None:
         detail = detail if len(detail) <= LONGEST_DETAIL else f"{detail[: LONGEST_DETAIL - 1]}…"
         self.faults.append(Fault(kind, detail, (start, end), fatal))
 
     def record(self) -> Record:
-        modifiers = [t for t in self.terms if isinstance(t, Modifier)]
         return Record(
             self.text,
             tuple(self.terms),
             tuple(sorted(self.faults, key=lambda f: f.span)),
-            tuple(t for t in self.terms if isinstance(t, Directive)),
-            next((m for m in modifiers if m.name == "redirect"), None),
-            next((m for m in modifiers if m.name == "exp"), None),
+            tuple(self.directives),
+            self.named.get("redirect"),
+            self.named.get("exp"),
         )
+
+    def directive(self, directive: Directive) -> None:
+        self.terms.append(directive)
+        self.directives.append(directive)
+
+    def plain_network(self, text: str, start: int) -> bool:
+        """Read ``ip4:192.0.2.0/24`` or an ip6 alike, as nearly all terms are written; False leaves it to `term`."""
+        kind = text[:4]
+        if kind == "ip4:":
+            address, slash, digits = text[4:].partition("/")
+            number, prefix = parse_ip4(address), _PREFIXES.get(digits, 99) if slash else 32
+            if number is None or prefix > 32:
+                return False
+            found = Directive(text, (start, start + len(text)), "+", "ip4", None, number, prefix)
+        elif kind == "ip6:":
+            address, slash, digits = text[4:].partition("/")
+            number, prefix = parse_ip6(address), _PREFIXES.get(digits, 999) if slash else 128
+            if number is None or prefix > 128:
+                return False
+            found = Directive(text, (start, start + len(text)), "+", "ip6", None, number, 32, prefix)
+        else:
+            return False
+        self.terms.append(found)
+        self.directives.append(found)
+        return True
 
     def cut_in_two(self, head: str, tail: str, start: int, end: int) -> None:
         """``include: example.com``: a space after the colon, which makes two broken terms of one."""
         self.fault("stray-space", f"no space belongs into a term: write {head}{tail}", start, end)
-        self.cut_end = end
-
-    def cut_ends_at(self, end: int) -> bool:
-        """True for the second half of a term that was cut in two."""
-        return self.cut_end == end
 
     def term(self, text: str, start: int) -> None:
         """Read one term: a modifier has its "=" before any ":" or "/" (§4.6.1), everything else is a directive."""
-        if self._foreign_characters(text, start):
+        if not self.clean and self._foreign_characters(text, start):
             return
-        modifier = re.match(r"([A-Za-z][A-Za-z0-9\-_.]*)=", text)
+        modifier = re.match(r"([A-Za-z][A-Za-z0-9\-_.]*)=", text) if "=" in text else None
         if modifier:
             self._modifier(text, start, modifier[1])
         else:
@@ -234,7 +267,9 @@ class _Reader:
             return
         spec = self._domain_spec(value, at)
         if spec:
-            self.terms.append(Modifier(text, (start, end), kind, spec, (at, end)))
+            modifier = Modifier(text, (start, end), kind, spec, (at, end))
+            self.terms.append(modifier)
+            self.named.setdefault(kind, modifier)
 
     def _unknown_modifier(self, name: str, value: str, text: str, start: int) -> None:
         """unknown-modifier = name "=" macro-string (§6); ``include=`` is one, and so has no effect."""
@@ -258,7 +293,7 @@ class _Reader:
     def _directive(self, text: str, start: int) -> None:
         qualifier = text[0] if text[0] in QUALIFIERS else ""
         body = text[len(qualifier) :]
-        name = re.split("[:/]", body, maxsplit=1)[0]
+        name = body.partition(":")[0].partition("/")[0]
         rest, at = body[len(name) :], start + len(qualifier) + len(name)
         kind = name.lower()
         if kind not in MECHANISMS:
@@ -274,7 +309,7 @@ class _Reader:
             fields = self._target(kind, rest, at)
         if fields is not None:
             span = (start, start + len(text))
-            self.terms.append(Directive(text, span, qualifier or "+", kind, **fields))
+            self.directive(Directive(text, span, qualifier or "+", kind, **fields))
 
     def _bare(self, rest: str, at: int) -> dict[str, Any] | None:
         """all = "all" (§5.1)"""
@@ -359,7 +394,7 @@ class _Reader:
 
     def _missing_space(self, text: str, at: int) -> bool:
         """``ip4:192.0.2.1~all``: the next term stands in this one."""
-        match = re.search(r"[-~?+]all$", text, re.IGNORECASE)
+        match = re.search(r"[-~?+]all$", text, re.IGNORECASE) if text[-3:].lower() == "all" else None
         if not match or not match.start():
             return False
         self.fault("missing-space", f"no space before {match[0]}", at + match.start(), at + match.end())
