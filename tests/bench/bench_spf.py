@@ -4,8 +4,8 @@ Each evaluator is a process of its own that holds the same world (`tests.bench.s
 its tuples when asked; they are asked in turn, round after round, and what counts is their CPU time. Before anything is
 timed the words of all are compared, tuple by tuple. ``cold`` forgets every record before each tuple.
 
-pyspf is run by the Python that DELIVERKIT_PEER_PYTHON names, mailauth comes from DELIVERKIT_NODE_MODULES, and libspf2 is
-reached through a small C program, compiled here. A peer that is not there is left out.
+pyspf is run by the Python that DELIVERKIT_PEER_PYTHON names, mailauth comes from DELIVERKIT_NODE_MODULES, and libspf2
+is reached through a small C program, compiled here. A peer that is not there is left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.bench.measure import Row, ratio, write
 from tests.bench.spf_world import made
 
 HERE = Path(__file__).parent
-ROUNDS = 7
+ROUNDS = 5
 BARS = {"pyspf": 10.0, "libspf2": 1.0}
 BAR_COLD, BAR_PUBLIC = 3.0, 10.0
 FLOW, COLD, PUBLIC = "deliverkit, the flow", "deliverkit, cold", "deliverkit.check_host"
@@ -59,10 +59,9 @@ def flow_check(records: Mapping[str, Mapping[str, list[Any]]], *, cold: bool) ->
 
     def hear(question: Question) -> Answer:
         key = question.name, question.type
-        told = ready.get(key)
-        if told is None:
-            told = ready[key] = answer(question)
-        return told
+        if key not in ready:
+            ready[key] = answer(question)
+        return ready[key]
 
     def check(ip: str, sender: str, helo: str) -> str:
         if cold:
@@ -78,9 +77,7 @@ def public_check(records: Mapping[str, Mapping[str, list[Any]]]) -> Check:
     import deliverkit
 
     told = {
-        name: {
-            type_: [f"{v[0]} {v[1]}." if type_ == "MX" else v for v in values] for type_, values in types.items()
-        }
+        name: {type_: [f"{v[0]} {v[1]}." if type_ == "MX" else v for v in values] for type_, values in types.items()}
         for name, types in records.items()
     }
     world = deliverkit.World.from_records(told)

@@ -7,14 +7,14 @@ passes over all tuples. Its DNS function is replaced by a look into the world's 
 import json
 import sys
 import time
+from pathlib import Path
 
 import spf
 
 
 def main() -> None:
     """Answer until standard input ends."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        world = json.load(file)
+    world = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     answers = {}
     for name, types in world["records"].items():
         for type_, values in types.items():

@@ -1,13 +1,15 @@
 """A world of SPF records as they are found: domains that include shared providers, drawn with a fixed seed.
 
 About five terms that query DNS and twenty ip4 terms for an evaluation; every mail host has addresses of both families,
-so that the strict and the lenient count of void lookups (RFC 7208 §4.6.4) agree, and evaluators can be compared word for
-word. Some domains need eleven lookups. The same world is written for every evaluator: JSON, or lines for a C program.
+so that the strict and the lenient count of void lookups (RFC 7208 §4.6.4) agree, and evaluators can be compared word
+for word. Some domains need eleven lookups. The same world is written for every evaluator: JSON, or lines for a C
+program.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ class SpfWorld:
         self.records.setdefault(name, {}).setdefault(type_, []).extend(values)
 
     def as_json(self) -> str:
-        """``{"records": {name: {type: [values]}}, "tuples": [[ip, mail_from, helo]]}``; MX values are [preference, host]."""
+        """``{"records": {name: {type: [values]}}, "tuples": [[ip, mail_from, helo]]}``; an MX is [preference, host]."""
         return json.dumps({"records": self.records, "tuples": self.tuples})
 
     def as_lines(self) -> Iterator[str]:
@@ -121,7 +123,7 @@ class _Maker:
     def chain(self, number: int) -> None:
         """Eleven includes, one behind the other."""
         names = [f"c{number}.example", *(f"c{number}-{k}.example" for k in range(1, CHAIN + 1))]
-        for name, following in zip(names, names[1:], strict=False):
+        for name, following in itertools.pairwise(names):
             self.world.add(name, "TXT", f"v=spf1 include:{following} ~all")
         self.world.add(names[-1], "TXT", "v=spf1 ip4:192.0.2.0/24 -all")
         self.world.tuples.append(("192.0.2.1", f"user@{names[0]}", f"mx.{names[0]}"))

@@ -86,10 +86,11 @@ class _Check(Lookups):
         same few generators however deep it is needed.
         """
         waiting: list[Entered] = []
+        domain = domain.removesuffix(".")
         question = record_question(domain)
         entered = self._opened(domain, (yield question) if question else None)
         while True:
-            query = self._next(entered)
+            query = self._next(entered) if entered.result is None else None
             if query is None:  # the record has ended
                 if not waiting:
                     return entered
@@ -132,11 +133,9 @@ class _Check(Lookups):
 
     def _next(self, entered: Entered) -> Query | None:
         """The next term that asks (§4.6.2), unless one before it matches that need not; None at the record's end."""
-        program, number = entered.program, self.client.number
-        if entered.result is not None or program is None:
-            return None
-        at = entered.part
-        for part in program.parts[at:] if at else program.parts:
+        program, number, at = entered.program, self.client.number, entered.part
+        assert program is not None
+        for part in program.parts[at:]:
             at += 1
             if isinstance(part, Query):
                 entered.part = at
@@ -244,7 +243,11 @@ class _Check(Lookups):
             raise permerror(f"{target} has {len(hosts)} MX hosts; {MAX_HOSTS} is the limit (RFC 7208 §4.6.4)")
         if not answer.records:
             self.void(answer)
-        for host, (found, other) in zip(hosts, (yield from together(*map(self.addresses, hosts))), strict=True):
+        if len(hosts) == 1:
+            told: tuple[tuple[Answer, Answer | None], ...] = ((yield from self.addresses(hosts[0])),)
+        else:
+            told = yield from together(*map(self.addresses, hosts))
+        for host, (found, other) in zip(hosts, told, strict=True):
             address = self.compare(query.shifts, found, other)
             if address:
                 tried.detail = f"{host} {address}"

@@ -161,7 +161,7 @@ def parse_domain_spec(text: str, start: int = 0) -> tuple[MacroString, list[Faul
     Further fault kinds: ``ip-as-domain`` (an address where a name belongs) and ``bad-domain``.
     """
     parsed, faults = parse_macro_string(text, start)
-    if faults or (parsed.letters and _ends_in_macro(text)):
+    if faults or ("%" in text and _ends_in_macro(text)):
         return parsed, faults
     span = (start, start + len(text))
     if len(text) < 50 and _ADDRESS_LIKE.fullmatch(text):
