@@ -41,13 +41,20 @@ def parse_ip6(text: str) -> int | None:
         text = f"{head}:{four >> 16:x}:{four & 0xFFFF:x}"
     before, gap, after = text.partition("::")
     groups = before.split(":") if before else []
-    if gap:  # §2.2 2: "::" stands for one group of zeros or more, and only once
-        behind = after.split(":") if after else []
-        lacking = 8 - len(groups) - len(behind)
-        groups = [*groups, *["0"] * lacking, *behind] if lacking > 0 else []
-    if len(groups) != 8 or not all(0 < len(group) < 5 for group in groups):
+    behind = after.split(":") if after else []
+    lacking = 8 - len(groups) - len(behind)
+    if lacking < 1 if gap else lacking:  # §2.2 2: "::" stands for one group of zeros or more, and only once
         return None
-    return int("".join([group.zfill(4) for group in groups]), 16)
+    number = 0
+    try:
+        for group in groups:
+            number = number << 16 | int(group, 16)
+        number <<= 16 * lacking
+        for group in behind:
+            number = number << 16 | int(group, 16)
+    except ValueError:  # an empty group
+        return None
+    return number if max(map(len, groups + behind), default=0) < 5 else None
 
 
 def in_network(address: int, network: int, prefix: int, bits: int) -> bool:
@@ -74,7 +81,6 @@ class Client:
 
     number: int
     family: int
-    text: str
 
     @classmethod
     def of(cls, text: str) -> Client:
@@ -82,13 +88,18 @@ class Client:
         text = text.strip()
         number = parse_ip4(text)
         if number is not None:
-            return cls(number, 4, text)
+            return cls(number, 4)
         number = parse_ip6(text)
         if number is None:
             raise BadAddress(f"{text!r} is no IPv4 or IPv6 address")
         if number >> 32 == _MAPPED >> 32:
-            return cls(number & 0xFFFFFFFF, 4, text_of(number & 0xFFFFFFFF, 4))
-        return cls(number, 6, text_of(number, 6))
+            return cls(number & 0xFFFFFFFF, 4)
+        return cls(number, 6)
+
+    @property
+    def text(self) -> str:
+        """The address as it is usually spelt."""
+        return text_of(self.number, self.family)
 
     @property
     def dotted(self) -> str:

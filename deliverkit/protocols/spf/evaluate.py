@@ -48,7 +48,7 @@ def check_host(
     entered = yield from check.evaluate(domain)
     explanation = (yield from check.explain(entered)) if entered.result is FAIL else None
     counts = check.lookups, check.voids, check.voids_strict
-    return CheckResult(entered, explanation, check.client.text, sender, helo, counts, check.unanswered)
+    return CheckResult(entered, explanation, check.client, sender, helo, counts, check.unanswered)
 
 
 def _a_labels(name: str) -> str:

@@ -37,7 +37,7 @@ def question_about(name: str, type_: str) -> Question | None:
     return _question(name, type_) if len(name) <= NAME_OCTETS else None
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=16_384)
 def _question(name: str, type_: str) -> Question | None:
     return Question(name.lower(), type_) if askable(name) else None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deliverkit.flow import Answer
+from deliverkit.protocols.spf.address import Client
 from deliverkit.protocols.spf.compiled import Program
 from deliverkit.protocols.spf.record import Result, Term
 
@@ -167,7 +168,7 @@ class CheckResult:
 
     entered: Entered = field(repr=False, hash=False)
     explanation: str | None
-    client_ip: str
+    client: Client
     sender: str
     helo: str
     counts: tuple[int, int, int]
@@ -177,6 +178,11 @@ class CheckResult:
     def result(self) -> Result:
         """The word of RFC 7208 §2.6."""
         return self.entered.result or Result.NEUTRAL
+
+    @property
+    def client_ip(self) -> str:
+        """The client's address; an IPv4-mapped one is the IPv4 address it maps (RFC 7208 §5)."""
+        return self.client.text
 
     @property
     def reason(self) -> str:
