@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.bench.measure import CLIENTS, Bar, Row, pinned, ratio, write
 from tests.bench.spf_world import made
+from tests.peers.programs import missing_program, peer_python
 
 HERE = Path(__file__).parent
 ROUNDS = 5
@@ -129,9 +130,8 @@ class Side:
 def commands(folder: Path) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """Everybody who is here, with the command that runs them."""
     as_json, as_lines = str(folder / "world.json"), str(folder / "world.txt")
-    python = os.environ.get("DELIVERKIT_PEER_PYTHON") or sys.executable
-    if not subprocess.run([python, "-c", "import spf"], capture_output=True, check=False).returncode:
-        yield "pyspf", [python, str(HERE / "spf_pyspf.py"), as_json], {}
+    if missing_program("pyspf") is None:
+        yield "pyspf", [peer_python(), str(HERE / "spf_pyspf.py"), as_json], {}
     compiler, program = shutil.which("cc"), str(folder / "libspf2")
     source = str(HERE / "spf_libspf2.c")
     if compiler and not subprocess.run([compiler, "-O2", "-o", program, source, "-lspf2"], check=False).returncode:
