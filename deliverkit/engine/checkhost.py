@@ -10,7 +10,7 @@ from datetime import datetime
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.spf.address import BadAddress
+from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
@@ -68,6 +68,10 @@ async def check_host(
 
     Raises BadInput. A domain that is no domain is no bad input: check_host answers none for it (§4.3).
     """
+    try:
+        Client.of(client_ip)
+    except BadAddress as bad:
+        raise BadInput(str(bad)) from None
     mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
     sender = mail_from or f"postmaster@{helo}"
     domain = sender.rpartition("@")[2]
@@ -77,10 +81,7 @@ async def check_host(
         raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
     started, began = world.now(), time.monotonic()
     flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
-    try:
-        check = await world.run(flow)
-    except BadAddress as bad:
-        raise BadInput(str(bad)) from None
+    check = await world.run(flow)
     return CheckHost(check, mail_from, world.vantage, started, time.monotonic() - began, _remark(domain))
 
 
