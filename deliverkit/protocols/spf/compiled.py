@@ -11,8 +11,7 @@ What this file will not do: evaluate, or ask. `deliverkit.protocols.spf.evaluate
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
@@ -49,8 +48,7 @@ def _record_question(domain: str) -> Question | None:
     return None if "." not in domain or is_address(domain) else question_about(domain, "TXT")
 
 
-@dataclass(frozen=True, slots=True)
-class Networks:
+class Networks(NamedTuple):
     """A run of directives that need no question: ip4, ip6 (RFC 7208 §5.6) and all (§5.1), which every client is in.
 
     For each family the tables, and the place of the first term that holds every address.
@@ -69,8 +67,7 @@ class Networks:
         return first
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
@@ -89,8 +86,7 @@ class Query:
     shifts: tuple[int, int]  # how many bits of an address are the host's: IPv4, IPv6
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """A record as it is walked: its parts in order, and the redirect that counts (RFC 7208 §6.1)."""
 
     record: Record
@@ -184,8 +180,9 @@ MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
 def _query(term: Directive | Modifier, place: int, name: str) -> Query:
     spec = term.spec
     leads = name in ("include", "redirect")
-    local = spec is not None and not spec.letters.isdisjoint("sl")
-    target = literal_name(spec) if spec and spec.literal else None
+    letters = spec.letters if spec else ""
+    local = "s" in letters or "l" in letters
+    target = literal_name(spec) if spec and not letters else None
     question = record_question(target.removesuffix(".")) if target and leads else None
     shifts = (32 - term.prefix4, 128 - term.prefix6) if isinstance(term, Directive) else (0, 0)
     return Query(term.text, place, name, spec, leads, local, target, question, shifts)

@@ -203,7 +203,8 @@ def expand_name(string: MacroString, context: MacroContext) -> str:
 
 def literal_name(string: MacroString) -> str:
     """The expansion of a literal macro-string as a domain name: the same for every client and sender."""
-    return _name("".join(piece for piece in string.pieces if isinstance(piece, str)))
+    text = string.text
+    return _name("".join([piece for piece in string.pieces if isinstance(piece, str)]) if "%" in text else text)
 
 
 def _name(text: str) -> str:

@@ -148,7 +148,7 @@ def _read(text: str) -> Record:
                 reader.cut_in_two(word, after, start, begins + len(after))
                 cut = True
                 continue
-        if not cut and not reader.plain_network(word, start):
+        if not cut and not reader.plain(word, start):
             reader.term(word, start)
         cut = False
     return reader.record()
@@ -163,6 +163,8 @@ def forget() -> None:
     _kept.cache_clear()
 
 
+# names without macros that end in letters: a toplabel (§7.1), and no address
+_PLAIN = re.compile(r"([-+~?]?)(?:(include|a|mx|exists):((?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})|(all|a|mx))")
 _PREFIXES = {str(length): length for length in range(129)}
 
 
@@ -196,26 +198,35 @@ class _Reader:
         self.terms.append(directive)
         self.directives.append(directive)
 
-    def plain_network(self, text: str, start: int) -> bool:
-        """Read ``ip4:192.0.2.0/24`` or an ip6 alike, as nearly all terms are written; False leaves it to `term`."""
+    def plain(self, text: str, start: int) -> bool:
+        """Read a term as nearly all are written: ``ip4:192.0.2.0/24``, ``include:example.com``, ``mx``, ``-all``.
+
+        False leaves it to `term`, which reads everything, and would read these alike.
+        """
+        found = self._plain_network(text, (start, start + len(text)))
+        if found is None:
+            match = _PLAIN.fullmatch(text)
+            if match is None:
+                return False
+            qualifier, kind, name, bare = match.groups()
+            spec = MacroString(name, (name,)) if name else None
+            found = Directive(text, (start, start + len(text)), qualifier or "+", kind or bare, spec)
+        self.directive(found)
+        return True
+
+    def _plain_network(self, text: str, span: tuple[int, int]) -> Directive | None:
         kind = text[:4]
         if kind == "ip4:":
             address, slash, digits = text[4:].partition("/")
             number, prefix = parse_ip4(address), _PREFIXES.get(digits, 99) if slash else 32
-            if number is None or prefix > 32:
-                return False
-            found = Directive(text, (start, start + len(text)), "+", "ip4", None, number, prefix)
+            if number is not None and prefix <= 32:
+                return Directive(text, span, "+", "ip4", None, number, prefix)
         elif kind == "ip6:":
             address, slash, digits = text[4:].partition("/")
             number, prefix = parse_ip6(address), _PREFIXES.get(digits, 999) if slash else 128
-            if number is None or prefix > 128:
-                return False
-            found = Directive(text, (start, start + len(text)), "+", "ip6", None, number, 32, prefix)
-        else:
-            return False
-        self.terms.append(found)
-        self.directives.append(found)
-        return True
+            if number is not None and prefix <= 128:
+                return Directive(text, span, "+", "ip6", None, number, 32, prefix)
+        return None
 
     def cut_in_two(self, head: str, tail: str, start: int, end: int) -> None:
         """``include: example.com``: a space after the colon, which makes two broken terms of one."""
