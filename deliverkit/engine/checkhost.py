@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from deliverkit.facts.checkhost import CheckHostFacts
+from deliverkit.facts.vantage import Vantage
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
@@ -21,10 +24,26 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True)
 class CheckHost:
-    """One evaluation and the report about it."""
+    """One evaluation; the report about it, and the trace, are made when they are first read."""
 
     check: CheckResult
-    report: Report
+    mail_from: str
+    vantage: Vantage
+    started: datetime
+    elapsed_s: float
+    remark: str | None = None
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """What the rules think of it."""
+        facts = CheckHostFacts(self.check, self.mail_from)
+        return Report(
+            subject=Subject("domain", self.check.domain, self.remark),
+            vantage=self.vantage,
+            started=self.started,
+            elapsed_s=round(self.elapsed_s, 3),
+            facts={"check_host": facts},
+        ).judged_by(judge(facts, rules_of("spf")))
 
     @property
     def result(self) -> str:
@@ -63,16 +82,7 @@ async def check_host(
     started, began = world.now(), time.monotonic()
     flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
     check = await world.run(flow)
-    facts = CheckHostFacts(check, mail_from)
-    judgement = judge(facts, rules_of("spf"))
-    report = Report(
-        subject=Subject("domain", check.domain, _remark(domain)),
-        vantage=world.vantage,
-        started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={"check_host": facts},
-    ).judged_by(judgement)
-    return CheckHost(check, report)
+    return CheckHost(check, mail_from, world.vantage, started, time.monotonic() - began, _remark(domain))
 
 
 def _remark(domain: str) -> str | None:
