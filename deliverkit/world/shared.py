@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.begun import BeginDoor, Begun, Done, Outcome, awaited, beginning, settle
 from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.values import canonical
@@ -24,6 +27,68 @@ NEGATIVE_S = 300  # of a "no" without SOA
 FAILURE_S = 10  # a failure is believed for one audit, not for the next
 
 
+class _Turn:
+    """One question: waiting for its turn, or below."""
+
+    __slots__ = ("_door", "begun", "done", "question")
+
+    def __init__(self, door: _Gate, question: Question, done: Done) -> None:
+        self._door = door
+        self.question = question
+        self.done = done
+        self.begun: Begun | None = None
+
+    def told(self, outcome: Outcome) -> None:
+        """It was answered."""
+        self._door.leave(self)
+        self.done(outcome)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        if self.begun is not None:
+            self.begun.cancel()
+        self._door.leave(self)
+
+
+class _Gate:
+    """The questions of one event loop: at most so many below, the others in a queue."""
+
+    def __init__(self, below: BeginDoor, in_flight: int) -> None:
+        self._below = below
+        self._free = in_flight
+        self._inside: set[_Turn] = set()
+        self._queue: deque[_Turn] = deque()
+        self._starting = False
+
+    def enter(self, turn: _Turn) -> None:
+        """Begin a question as soon as there is room."""
+        self._queue.append(turn)
+        self._start()
+
+    def leave(self, turn: _Turn) -> None:
+        """Make room for the next."""
+        if turn in self._inside:
+            self._inside.discard(turn)
+            self._free += 1
+            if self._queue:
+                self._start()
+        elif turn in self._queue:
+            self._queue.remove(turn)
+
+    def _start(self) -> None:
+        if self._starting:  # a question that is answered at once makes room while the loop below runs
+            return
+        self._starting = True
+        try:
+            while self._queue and self._free:
+                turn = self._queue.popleft()
+                self._free -= 1
+                self._inside.add(turn)
+                turn.begun = self._below.begin(turn.question, turn.told)
+        finally:
+            self._starting = False
+
+
 class PoliteDoor:
     """At most so many questions in flight."""
 
@@ -31,24 +96,38 @@ class PoliteDoor:
 
     def __init__(self, below: DnsDoor, *, in_flight: int = IN_FLIGHT) -> None:
         self.below = below
-        self._gate: PerLoop[asyncio.Semaphore] = PerLoop(lambda: asyncio.Semaphore(in_flight))
+        self._below = beginning(below)
+        self._gate: PerLoop[_Gate] = PerLoop(lambda: _Gate(self._below, in_flight))
 
     async def ask(self, question: Question) -> Answer:
         """Ask when it is our turn."""
-        async with self._gate.get():
-            return await self.below.ask(question)
+        return await awaited(self, question)
+
+    def begin(self, question: Question, done: Done) -> Begun:
+        """Put a question on its way when it is its turn."""
+        gate = self._gate.get()
+        turn = _Turn(gate, question, done)
+        gate.enter(turn)
+        return turn
 
     async def aclose(self) -> None:
         """Let go of what lies below."""
-        await self.below.aclose()
+        await self._below.aclose()
 
 
-@dataclass(slots=True)
+_Key: TypeAlias = "tuple[str, str]"
+"""Canonical name and type."""
+
+
 class _Flight:
-    """A question under way, and how many wait for it."""
+    """A question under way, and who waits for it."""
 
-    task: asyncio.Task[Answer]
-    waiting: int = 0
+    __slots__ = ("begun", "outcome", "waiting")
+
+    def __init__(self) -> None:
+        self.begun: Begun | None = None
+        self.outcome: Outcome | None = None
+        self.waiting: list[asyncio.Future[Answer]] = []
 
 
 class SharedDoor:
@@ -59,55 +138,73 @@ class SharedDoor:
     def __init__(self, below: DnsDoor, *, entries: int = ENTRIES) -> None:
         self.below = below
         self.entries = entries
-        self._kept: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
-        self._flights: PerLoop[dict[Question, _Flight]] = PerLoop(dict)
+        self._below = beginning(below)
+        self._kept: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
+        self._flights: PerLoop[dict[_Key, _Flight]] = PerLoop(dict)
 
     async def ask(self, question: Question) -> Answer:
         """The remembered answer, the one under way, or a new one."""
-        key = Question(canonical(question.name) or question.name, question.type)
-        kept = self._remembered(key)
-        answer = kept if kept is not None else await self._flown(key)
-        return answer if answer.question == question else _for(question, answer)
+        name = canonical(question.name) or question.name
+        key = (name, question.type)
+        answer = self._remembered(key)
+        if answer is None:
+            answer = await self._flown(key, question if name == question.name else Question(name, question.type))
+        if answer.question is question or answer.question == question:
+            return answer
+        return replace(answer, question=question)
 
-    def _remembered(self, key: Question) -> Answer | None:
-        until, answer = self._kept.get(key, (0.0, None))
-        if answer is None or until < time.monotonic():
-            self._kept.pop(key, None)
+    def _remembered(self, key: _Key) -> Answer | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        until, answer = kept
+        if until < time.monotonic():
+            del self._kept[key]
             return None
         self._kept.move_to_end(key)
         return answer
 
-    async def _flown(self, key: Question) -> Answer:
+    async def _flown(self, key: _Key, question: Question) -> Answer:
         """Join the flight of this question, or start it. The last to leave a flight ends it."""
         flights = self._flights.get()
         flight = flights.get(key)
         if flight is None:
-            flight = flights[key] = _Flight(asyncio.create_task(self._fetch(key)))
-            flight.task.add_done_callback(lambda _: flights.pop(key, None))
-        flight.waiting += 1
+            flight = flights[key] = _Flight()
+            flight.begun = self._below.begin(question, partial(self._landed, flights, key, flight))
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if flight.outcome is not None:
+            settle(waiting, flight.outcome)
+        flight.waiting.append(waiting)
         try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                flights.pop(key, None)
-                flight.task.cancel()
+            return await waiting
+        except asyncio.CancelledError:
+            flight.waiting.remove(waiting)
+            if not flight.waiting and flight.outcome is None and flight.begun is not None:
+                if flights.get(key) is flight:
+                    del flights[key]
+                flight.begun.cancel()
+            raise
 
-    async def _fetch(self, key: Question) -> Answer:
-        answer = await self.below.ask(key)
-        self._kept[key] = (time.monotonic() + lifetime(answer), answer)
-        while len(self._kept) > self.entries:
-            self._kept.popitem(last=False)
-        return answer
+    def _landed(self, flights: dict[_Key, _Flight], key: _Key, flight: _Flight, outcome: Outcome) -> None:
+        flight.outcome = outcome
+        if flights.get(key) is flight:
+            del flights[key]
+        if isinstance(outcome, Answer):
+            self._kept[key] = (time.monotonic() + lifetime(outcome), outcome)
+            if len(self._kept) > self.entries:
+                self._kept.popitem(last=False)
+        for waiting in flight.waiting:
+            settle(waiting, outcome)
 
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
-        flights = self._flights.pop() or {}
-        tasks = [flight.task for flight in flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.below.aclose()
+        for flight in (self._flights.pop() or {}).values():
+            if flight.begun is not None:
+                flight.begun.cancel()
+                flight.begun = None
+            for waiting in flight.waiting:
+                waiting.cancel()
+        await self._below.aclose()
 
 
 def lifetime(answer: Answer) -> float:
@@ -116,9 +213,3 @@ def lifetime(answer: Answer) -> float:
         return FAILURE_S
     default = MOST_S if answer.status is Status.OK else NEGATIVE_S
     return min(max(default if answer.ttl is None else answer.ttl, LEAST_S), MOST_S)
-
-
-def _for(question: Question, answer: Answer) -> Answer:
-    from dataclasses import replace
-
-    return replace(answer, question=question)

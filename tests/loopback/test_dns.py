@@ -248,7 +248,7 @@ def test_a_server_that_comes_back_is_asked_again() -> None:
     with Nameserver([zone()]) as server:
 
         async def work(door: LiveDns) -> list[Answer]:
-            for health in door._health.values():
+            for health in door._asking.health.values():
                 health.unheard_since, health.unanswered = time.monotonic() - 60, 9
             return [await door.ask(Question(name, "MX")) for name in ("example.com", "mx.example.com")]
 

@@ -1,0 +1,199 @@
+"""The first asking of a question, which is nearly always the only one: sent, heard and answered without a task.
+
+`FirstAsking` waits in the reader of its socket and in one list that a single timer sweeps. What it hears it answers
+with at once where that is plain; anything else (no word in time, a failure, a truncated answer, an alias left
+unresolved) it hands to `deliverkit.world.dns`, where a task goes on from there.
+
+What this file will not do: ask a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.begun import Done, report
+from deliverkit.world.datagrams import Channel, Port, Unreachable
+from deliverkit.world.dnsmessage import Asked, decode
+from deliverkit.world.dnsplain import Said
+from deliverkit.world.dnstcp import Connections
+from deliverkit.world.health import Health, Turn
+from deliverkit.world.resolvers import Server
+
+
+class Here:
+    """What belongs to one event loop: sockets, connections, and the askings under way."""
+
+    def __init__(self, patience_s: float) -> None:
+        self.patience_s = patience_s
+        self.loop = asyncio.get_running_loop()
+        self.first: dict[FirstAsking, None] = {}  # in their first patience, the oldest at the head
+        self.later: dict[asyncio.Task[Answer], FirstAsking] = {}
+        self._channels: dict[Server, Channel] = {}
+        self._connections: dict[Server, Connections] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def channel(self, server: Server) -> Channel:
+        """The UDP sockets to a server."""
+        channel = self._channels.get(server)
+        if channel is None:
+            channel = self._channels[server] = Channel(server)
+        return channel
+
+    def connections(self, server: Server) -> Connections:
+        """The TCP connections to a server."""
+        if server not in self._connections:
+            self._connections[server] = Connections(server)
+        return self._connections[server]
+
+    def wait(self, asking: FirstAsking) -> None:
+        """Let an asking know when its first patience is over."""
+        self.first[asking] = None
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.patience_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """All wait equally long, so the oldest stand first: one timer does for all."""
+        until = time.monotonic() - self.patience_s
+        late = []
+        for asking in self.first:
+            if asking.began > until:
+                break
+            late.append(asking)
+        for asking in late:
+            del self.first[asking]
+            asking.late()
+        oldest = next(iter(self.first), None)
+        wait = oldest and max(oldest.began - until, 0.001)
+        self._timer = self.loop.call_later(wait, self._sweep) if wait else None
+
+    async def aclose(self) -> None:
+        """Close the sockets; who still waits is told so."""
+        for asking in [*self.first, *self.later.values()]:
+            asking.cancel()
+            asking.done(Answer(asking.question, Status.UNREACHABLE, detail="the socket was closed"))
+        await asyncio.gather(*self.later, return_exceptions=True)
+        for channel in self._channels.values():
+            channel.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class FirstAsking:
+    """One question on its way, from its first datagram on."""
+
+    __slots__ = (
+        "_health", "_ident", "_port", "_shown", "_task", "asked", "began", "done", "go_on", "heard", "here", "plan",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        asked: Asked,
+        here: Here,
+        plan: tuple[Turn, ...],
+        done: Done,
+        go_on: Callable[[FirstAsking], Coroutine[Any, Any, Answer]],
+    ) -> None:
+        self.asked = asked
+        self.here = here
+        self.plan = plan
+        self.done = done
+        self.go_on = go_on
+        self.began = time.monotonic()
+        self.heard: asyncio.Future[Said] | None = None  # of the task that goes on
+        self._port: Port | None = None
+        self._task: asyncio.Task[Answer] | None = None
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return self.asked.question
+
+    def send(self, health: Health, shown: str) -> None:
+        """Send the first datagram, to the server of the first turn."""
+        server, _, edns = self.plan[0]
+        self._health, self._shown = health, shown
+        try:
+            self._port = port = self.here.channel(server).port()
+        except Unreachable as why:
+            self.fail(str(why))
+            return
+        health.asked()
+        self.here.wait(self)
+        self._ident = port.ask(self, self.asked.query(edns=edns))
+
+    def hear(self, octets: bytes) -> None:
+        """A response came."""
+        said = decode(octets, self.asked)
+        self._health.answered()
+        if said is not None:
+            self.close()
+            self._told(said)
+
+    def fail(self, why: str) -> None:
+        """The network failed."""
+        self._port = None
+        self._told(Said(rcode="UNREACHABLE", problem=why))
+
+    def _told(self, said: Said) -> None:
+        if self.heard is not None:
+            if not self.heard.done():
+                self.heard.set_result(said)
+            return
+        self.here.first.pop(self, None)
+        if is_plain(said):
+            elapsed = time.monotonic() - self.began
+            self.done(answer(self.asked.question, said, said.aliases, self._shown, elapsed))
+        else:
+            self._go_on()
+            assert self.heard is not None
+            self.heard.set_result(said)
+
+    def late(self) -> None:
+        """The first patience is over. What comes later is still heard."""
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self.heard = self.here.loop.create_future()
+        self._task = task = self.here.loop.create_task(self.go_on(self))
+        self.here.later[task] = self
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
+        del self.here.later[task]
+        self.close()
+        report(task, self.done)
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._port is not None:
+            self._port.release(self._ident)
+            self._port = None
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+        self.here.first.pop(self, None)
+        self.close()
+        if self._task is not None:
+            self._task.cancel()
+
+
+def is_plain(said: Said) -> bool:
+    """True if a response is an answer, whole and final."""
+    return (
+        said.complete
+        and said.rcode in ("NOERROR", "NXDOMAIN")
+        and not (said.problem or said.truncated or said.lame or said.loop)
+    )
+
+
+def answer(question: Question, said: Said, aliases: tuple[str, ...], server: str, elapsed_s: float) -> Answer:
+    """What a plain response answers."""
+    no = Status.NXDOMAIN if said.rcode == "NXDOMAIN" else Status.NODATA
+    return Answer(
+        question, Status.OK if said.records else no, said.records, said.ttl, aliases, said.authentic, server,
+        extended_errors=said.extended_errors, elapsed_s=elapsed_s,
+    )  # fmt: skip
