@@ -8,7 +8,6 @@ believe. Nothing that a server sends raises here: it becomes a `Said` with ``pro
 from __future__ import annotations
 
 import functools
-import re
 from typing import NamedTuple
 
 from deliverkit.flow import Question
@@ -20,9 +19,10 @@ _IN = b"\0\x01"
 _PLAIN_QUERY = b"\x01\x20\0\x01\0\0\0\0\0\0"  # RD and AD; one question
 _EDNS_QUERY = b"\x01\x20\0\x01\0\0\0\0\0\x01"
 _OPT = b"\0\0\x29" + PAYLOAD.to_bytes(2, "big") + b"\0\0\0\0\0\0"  # RFC 6891 §6.1.2
-_PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
-_LENGTHS = tuple(bytes([size]) for size in range(64))
+_LETTERS = b"-.0123456789_abcdefghijklmnopqrstuvwxyz"
+_LENGTHS = {size: bytes([size]) for size in range(1, 64)}
 _TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52, "SPF": 99}
+_ENDS = {number: b"\0" + number.to_bytes(2, "big") + _IN for number in _TYPES.values()}
 
 
 class BadQuestion(ValueError):
@@ -48,18 +48,21 @@ class Asked(NamedTuple):
 def asked(question: Question) -> Asked:
     """Write the question section. Raises BadQuestion."""
     name, type_ = question.name, _TYPES.get(question.type) or type_number(question.type)
-    if len(name) < 254 and _PLAIN_NAME.fullmatch(name):
+    try:
+        octets = name.encode("ascii")
+        if octets.translate(None, _LETTERS) or len(octets) > 253:
+            raise KeyError
+        section = b"".join([_LENGTHS[len(label)] + label for label in octets.split(b".")])
         plain = name
-        labels = name.encode("ascii").split(b".")
-    else:
-        split = split_labels(name)
-        if split is None:
-            raise BadQuestion(name)
-        labels = list(split)
-        told = canonical(name) or ""
-        plain = told if _PLAIN_NAME.fullmatch(told) else ""
-    section = b"".join([_LENGTHS[len(label)] + label for label in labels]) + b"\0" + type_.to_bytes(2, "big") + _IN
-    return Asked(question, section, type_, plain)
+    except (KeyError, UnicodeEncodeError):  # an odd octet, an empty label or one too long, the root, a final dot
+        labels = split_labels(name)
+        if labels is None:
+            raise BadQuestion(name) from None
+        section = b"".join([bytes([len(label)]) + label for label in labels])
+        plain = canonical(name) or ""
+        if plain.encode("utf-8", "replace").translate(None, _LETTERS) or plain == ".":
+            plain = ""
+    return Asked(question, section + (_ENDS.get(type_) or b"\0" + type_.to_bytes(2, "big") + _IN), type_, plain)
 
 
 def encode(question: Question, ident: int, *, edns: bool = True) -> bytes:
@@ -88,7 +91,8 @@ def answers(octets: bytes, ident: int) -> bool:
 
 def decode(octets: bytes, asked: Asked) -> Said | None:
     """Read a response; None when it answers another question and must be ignored."""
-    said = read_plain(octets, asked.section, asked.plain, asked.type) if asked.plain else None
+    _, section, type_, plain = asked
+    said = read_plain(octets, section, plain, type_) if plain else None
     if said is None:
         from deliverkit.world.dnsodd import read_odd
 

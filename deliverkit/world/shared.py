@@ -25,55 +25,66 @@ LEAST_S = 60  # one run sees one answer, even with a TTL of 0: what is judged to
 MOST_S = 3600
 NEGATIVE_S = 300  # of a "no" without SOA
 FAILURE_S = 10  # a failure is believed for one audit, not for the next
+_OK, _NODATA, _NXDOMAIN = Status.OK, Status.NODATA, Status.NXDOMAIN
 
 
 class _Turn:
-    """One question: waiting for its turn, or below."""
+    """One question: waiting for its turn, below, or done with."""
 
-    __slots__ = ("_door", "begun", "done", "question")
+    __slots__ = ("_done", "_gate", "begun", "inside", "question")
 
-    def __init__(self, door: _Gate, question: Question, done: Done) -> None:
-        self._door = door
+    def __init__(self, gate: _Gate, question: Question, done: Done) -> None:
+        self._gate = gate
+        self._done = done
         self.question = question
-        self.done = done
         self.begun: Begun | None = None
+        self.inside = False
 
     def told(self, outcome: Outcome) -> None:
         """It was answered."""
-        self._door.leave(self)
-        self.done(outcome)
+        self._gate.leave(self)
+        self._done(outcome)
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
         if self.begun is not None:
             self.begun.cancel()
-        self._door.leave(self)
+        self._gate.leave(self)
 
 
 class _Gate:
     """The questions of one event loop: at most so many below, the others in a queue."""
 
+    __slots__ = ("_below", "_free", "_queue", "_starting")
+
     def __init__(self, below: BeginDoor, in_flight: int) -> None:
         self._below = below
         self._free = in_flight
-        self._inside: set[_Turn] = set()
         self._queue: deque[_Turn] = deque()
         self._starting = False
 
     def enter(self, turn: _Turn) -> None:
         """Begin a question as soon as there is room."""
-        self._queue.append(turn)
-        self._start()
+        if self._free and not self._queue:
+            self._begin(turn)
+        else:
+            self._queue.append(turn)
+            self._start()
 
     def leave(self, turn: _Turn) -> None:
         """Make room for the next."""
-        if turn in self._inside:
-            self._inside.discard(turn)
+        if turn.inside:
+            turn.inside = False
             self._free += 1
             if self._queue:
                 self._start()
         elif turn in self._queue:
             self._queue.remove(turn)
+
+    def _begin(self, turn: _Turn) -> None:
+        self._free -= 1
+        turn.inside = True
+        turn.begun = self._below.begin(turn.question, turn.told)
 
     def _start(self) -> None:
         if self._starting:  # a question that is answered at once makes room while the loop below runs
@@ -81,10 +92,7 @@ class _Gate:
         self._starting = True
         try:
             while self._queue and self._free:
-                turn = self._queue.popleft()
-                self._free -= 1
-                self._inside.add(turn)
-                turn.begun = self._below.begin(turn.question, turn.told)
+                self._begin(self._queue.popleft())
         finally:
             self._starting = False
 
@@ -209,7 +217,13 @@ class SharedDoor:
 
 def lifetime(answer: Answer) -> float:
     """Seconds an answer is remembered: its TTL within bounds; failures briefly."""
-    if not answer.known:
+    status, ttl = answer.status, answer.ttl
+    if status is _OK:
+        default = MOST_S
+    elif status is _NODATA or status is _NXDOMAIN:
+        default = NEGATIVE_S
+    else:
         return FAILURE_S
-    default = MOST_S if answer.status is Status.OK else NEGATIVE_S
-    return min(max(default if answer.ttl is None else answer.ttl, LEAST_S), MOST_S)
+    if ttl is None:
+        return default
+    return LEAST_S if ttl < LEAST_S else min(ttl, MOST_S)

@@ -14,9 +14,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
-
-Pairs = "list[tuple[str, str]]"
 
 
 async def work(questions: Iterable[tuple[str, str]], window: int, ask: Callable[[str, str], Awaitable[str]]) -> Any:
@@ -107,7 +106,7 @@ CLIENTS = {"world": world, "live": live, "dnspython": dnspython, "aiodns": aiodn
 def main() -> None:
     """Run one client."""
     name, address, port, file, count, window = sys.argv[1:]
-    with open(file) as lines:
+    with Path(file).open() as lines:
         pairs = [tuple(line.split()) for line, _ in zip(lines, range(int(count)), strict=False)]
     try:
         print(json.dumps(asyncio.run(CLIENTS[name](address, int(port), pairs, int(window)))))
