@@ -58,7 +58,6 @@ class LiveDns:
         self.servers = tuple(servers)
         self.patience_s = tuple(patience_s)
         self._asking = Servers(self.servers, self.patience_s)
-        self._shown = {server: str(server) for server in self.servers}
         self._here: PerLoop[Here] = PerLoop(lambda: Here(self.patience_s[0]))
 
     async def ask(self, question: Question) -> Answer:
@@ -77,8 +76,7 @@ class LiveDns:
             done(self._nobody_told(_Attempts(question)))
             return _Ended()
         asking = FirstAsking(section, self._here.get(), plan, done, self._go_on)
-        server = plan[0].server
-        asking.send(self._asking.health[server], self._shown[server])
+        asking.send()
         return asking
 
     async def aclose(self) -> None:
@@ -98,11 +96,11 @@ class LiveDns:
         while failed is None:
             aliases.extend(told.aliases)
             if told.loop or len(aliases) > MAX_ALIASES or not seen.isdisjoint(told.aliases):
-                shown = self._shown[server]
+                shown = str(server)
                 failed = Answer(question, Status.MALFORMED, server=shown, detail=_loop(question, aliases))
             elif told.complete:
                 elapsed = time.monotonic() - first.began
-                return answer(question, told, tuple(aliases), self._shown[server], elapsed)
+                return answer(question, told, tuple(aliases), str(server), elapsed)
             else:
                 seen.update(told.aliases)
                 section = asked(Question(told.name, question.type))
@@ -117,11 +115,12 @@ class LiveDns:
         attempts = _Attempts(section.question)
         server = self.servers[0]
         try:
-            for number, (server, patience, edns) in enumerate(plan):
+            for number, turn in enumerate(plan):
+                server = turn.server
                 earlier = first if not number else None
-                until = (earlier.began if earlier else time.monotonic()) + patience
+                until = (earlier.began if earlier else time.monotonic()) + turn.patience_s
                 if not attempts.spent(server):
-                    task = asyncio.create_task(self._ask_once(server, section, edns, earlier))
+                    task = asyncio.create_task(self._ask_once(turn, section, earlier))
                     attempts.open[task] = server
                 told = await self._first_told(attempts, until)
                 if told:
@@ -147,17 +146,17 @@ class LiveDns:
                 attempts.failures.append((server, *failure, said.extended_errors))
         return None
 
-    async def _ask_once(self, server: Server, section: Asked, edns: bool, first: FirstAsking | None) -> Said:
+    async def _ask_once(self, turn: Turn, section: Asked, first: FirstAsking | None) -> Said:
         """One asking of one server: UDP, plain when EDNS is not understood, TCP when truncated. Never raises."""
-        health = self._asking.health[server]
+        health, edns = turn.health, turn.edns
         try:
-            said = await (self._over_udp(server, section, edns) if first is None else _said_to(first))
+            said = await (self._over_udp(turn, section, edns) if first is None else _said_to(first))
             if said.rcode in _NO_EDNS and edns:  # RFC 6891 §7
                 health.edns = False
-                said = await self._over_udp(server, section, False)
+                said = await self._over_udp(turn, section, False)
             if said.truncated:
                 async with asyncio.timeout(TCP_S):
-                    said = await self._over_tcp(server, section, edns and health.edns)
+                    said = await self._over_tcp(turn.server, section, edns and health.edns)
         except Unreachable as why:
             return Said(rcode="UNREACHABLE", problem=str(why))
         except TimeoutError:
@@ -166,9 +165,9 @@ class LiveDns:
             return Said(problem="truncated over UDP, and the TCP connection was closed")
         return said
 
-    async def _over_udp(self, server: Server, section: Asked, edns: bool) -> Said:
-        port = self._here.get().channel(server).port()
-        health = self._asking.health[server]
+    async def _over_udp(self, turn: Turn, section: Asked, edns: bool) -> Said:
+        port = self._here.get().channel(turn).port()
+        health = turn.health
         health.asked()
         ear = _Ear(section, health)
         ident = port.ask(ear, section.query(edns=edns))

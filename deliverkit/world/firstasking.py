@@ -21,7 +21,7 @@ from deliverkit.world.datagrams import Channel, Port, Unreachable
 from deliverkit.world.dnsmessage import Asked, decode
 from deliverkit.world.dnsplain import Said
 from deliverkit.world.dnstcp import Connections
-from deliverkit.world.health import Health, Turn
+from deliverkit.world.health import Turn
 from deliverkit.world.resolvers import Server
 
 
@@ -33,15 +33,15 @@ class Here:
         self.loop = asyncio.get_running_loop()
         self.first: dict[FirstAsking, None] = {}  # in their first patience, the oldest at the head
         self.later: dict[asyncio.Task[Answer], FirstAsking] = {}
-        self._channels: dict[Server, Channel] = {}
+        self._channels: dict[int, Channel] = {}
         self._connections: dict[Server, Connections] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def channel(self, server: Server) -> Channel:
+    def channel(self, turn: Turn) -> Channel:
         """The UDP sockets to a server."""
-        channel = self._channels.get(server)
+        channel = self._channels.get(id(turn.health))  # of its door, as long as this; quicker than by address
         if channel is None:
-            channel = self._channels[server] = Channel(server)
+            channel = self._channels[id(turn.health)] = Channel(turn.server)
         return channel
 
     def connections(self, server: Server) -> Connections:
@@ -87,7 +87,7 @@ class FirstAsking:
     """One question on its way, from its first datagram on."""
 
     __slots__ = (
-        "_health", "_ident", "_port", "_shown", "_task", "asked", "began", "done", "go_on", "heard", "here", "plan",
+        "_health", "_ident", "_port", "_task", "asked", "began", "done", "go_on", "heard", "here", "plan",
     )  # fmt: skip
 
     def __init__(
@@ -113,18 +113,18 @@ class FirstAsking:
         """What is asked."""
         return self.asked.question
 
-    def send(self, health: Health, shown: str) -> None:
+    def send(self) -> None:
         """Send the first datagram, to the server of the first turn."""
-        server, _, edns = self.plan[0]
-        self._health, self._shown = health, shown
+        turn = self.plan[0]
+        self._health = health = turn.health
         try:
-            self._port = port = self.here.channel(server).port()
+            self._port = port = self.here.channel(turn).port()
         except Unreachable as why:
             self.fail(str(why))
             return
         health.asked()
         self.here.wait(self)
-        self._ident = port.ask(self, self.asked.query(edns=edns))
+        self._ident = port.ask(self, self.asked.query(edns=turn.edns))
 
     def hear(self, octets: bytes) -> None:
         """A response came."""
@@ -148,7 +148,7 @@ class FirstAsking:
         self.here.first.pop(self, None)
         if is_plain(said):
             elapsed = time.monotonic() - self.began
-            self.done(answer(self.asked.question, said, said.aliases, self._shown, elapsed))
+            self.done(answer(self.asked.question, said, said.aliases, self._health.shown, elapsed))
         else:
             self._go_on()
             assert self.heard is not None

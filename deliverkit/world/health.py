@@ -22,9 +22,10 @@ CANARY_S = 5.0
 
 @dataclass(slots=True)
 class Health:
-    """What we remember of one server."""
+    """What we remember of one server; ``shown`` is how answers name it."""
 
     silent_s: float
+    shown: str = ""
     edns: bool = True
     heard: bool = False  # it ever answered
     unheard_since: float | None = None
@@ -60,11 +61,12 @@ class Health:
 
 
 class Turn(NamedTuple):
-    """One asking: whom, how long to wait before the next, and whether with EDNS."""
+    """One asking: whom, how long to wait before the next, whether with EDNS, and what is remembered of the server."""
 
     server: Server
     patience_s: float
     edns: bool
+    health: Health
 
 
 class Servers:
@@ -73,7 +75,8 @@ class Servers:
     def __init__(self, servers: Sequence[Server], patience_s: Sequence[float]) -> None:
         self.all = tuple(servers)
         self.patience_s = tuple(patience_s)
-        self.health = {server: Health(silent_s=0.8 * sum(self.patience_s)) for server in self.all}
+        self.health = {server: Health(0.8 * sum(self.patience_s), str(server)) for server in self.all}
+        self._healths = tuple(self.health.values())
         self._usual = self._turns(self.all, usual=True)
 
     def plan(self) -> tuple[Turn, ...]:
@@ -81,17 +84,18 @@ class Servers:
 
         Every server gets its turn; a lone one is asked several times, at last without EDNS, which old firewalls drop.
         """
-        usual = True
-        for health in self.health.values():
-            if health.dead or not (health.edns and health.heard):
-                usual = False
-        if usual:
+        for health in self._healths:
+            if not (health.edns and health.heard) or (health.unanswered >= SILENT_QUESTIONS and health.dead):
+                break
+        else:
             return self._usual
         alive = tuple(server for server in self.all if not self.health[server].dead)
         if alive:
             return self._turns(alive)
         health_of = self.health
-        return tuple(Turn(s, self.patience_s[0], health_of[s].edns) for s in self.all if health_of[s].canary())
+        return tuple(
+            Turn(s, self.patience_s[0], health_of[s].edns, health_of[s]) for s in self.all if health_of[s].canary()
+        )
 
     def _turns(self, alive: tuple[Server, ...], *, usual: bool = False) -> tuple[Turn, ...]:
         count = max(len(self.patience_s), len(alive))
@@ -100,5 +104,5 @@ class Servers:
             server = alive[turn % len(alive)]
             health = self.health[server]
             edns = usual or (health.edns and (turn < count - 1 or health.heard))
-            turns.append(Turn(server, self.patience_s[min(turn, len(self.patience_s) - 1)], edns))
+            turns.append(Turn(server, self.patience_s[min(turn, len(self.patience_s) - 1)], edns, health))
         return tuple(turns)

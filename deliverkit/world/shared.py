@@ -201,6 +201,10 @@ class SharedDoor:
             self._kept[key] = (time.monotonic() + lifetime(outcome), outcome)
             if len(self._kept) > self.entries:
                 self._kept.popitem(last=False)
+            for waiting in flight.waiting:
+                if not waiting.done():
+                    waiting.set_result(outcome)
+            return
         for waiting in flight.waiting:
             settle(waiting, outcome)
 

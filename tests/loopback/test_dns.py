@@ -335,7 +335,7 @@ def test_a_question_taken_back_leaves_nothing_behind() -> None:
                 await asyncio.gather(asked, return_exceptions=True)
                 await asyncio.sleep(0.01)
             here = door._here.get()
-            channel = here.channel(door.servers[0])
+            channel = here.channel(door._asking.plan()[0])
             return (
                 len(here.first) + len(here.later),
                 sum(len(p.waiting) for p in channel._all),
