@@ -27,6 +27,9 @@ from deliverkit.world.values import canonical
 PATIENCE_S = (1.0, 2.0, 4.0)
 """How long each asking of a question waits before the next begins; their sum is the deadline of a question."""
 
+IN_FLIGHT = 128
+"""Questions under way at a time, in one event loop; the others wait for their turn."""
+
 TCP_S = 5.0
 _DNSSEC_ERRORS = range(5, 13)  # RFC 8914 §4.6-4.13
 _NO_EDNS = frozenset({"FORMERR", "NOTIMP", "BADVERS"})
@@ -52,13 +55,15 @@ class LiveDns:
 
     tell = None
 
-    def __init__(self, servers: Sequence[Server], *, patience_s: Sequence[float] = PATIENCE_S) -> None:
+    def __init__(
+        self, servers: Sequence[Server], *, patience_s: Sequence[float] = PATIENCE_S, in_flight: int = IN_FLIGHT
+    ) -> None:
         if not servers:
             raise ValueError("a live DNS door needs a server")
         self.servers = tuple(servers)
         self.patience_s = tuple(patience_s)
         self._asking = Servers(self.servers, self.patience_s)
-        self._here: PerLoop[Here] = PerLoop(lambda: Here(self.patience_s[0]))
+        self._here: PerLoop[Here] = PerLoop(lambda: Here(self._asking, self._go_on, in_flight))
 
     async def ask(self, question: Question) -> Answer:
         """Answer one question, following aliases that the server left unresolved."""
@@ -71,12 +76,9 @@ class LiveDns:
         except BadQuestion:
             done(Answer(question, Status.NXDOMAIN, detail=NO_NAME))
             return _Ended()
-        plan = self._asking.plan()
-        if not plan:
-            done(self._nobody_told(_Attempts(question)))
-            return _Ended()
-        asking = FirstAsking(section, self._here.get(), plan, done, self._go_on)
-        asking.send()
+        here = self._here.get()
+        asking = FirstAsking(section, here, done)
+        here.enter(asking)
         return asking
 
     async def aclose(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -21,21 +22,50 @@ from deliverkit.world.datagrams import Channel, Port, Unreachable
 from deliverkit.world.dnsmessage import Asked, decode
 from deliverkit.world.dnsplain import Said
 from deliverkit.world.dnstcp import Connections
-from deliverkit.world.health import Turn
+from deliverkit.world.health import Servers, Turn
 from deliverkit.world.resolvers import Server
 
 
 class Here:
-    """What belongs to one event loop: sockets, connections, and the askings under way."""
+    """What belongs to one event loop: sockets, connections, and the questions under way, at most so many at a time."""
 
-    def __init__(self, patience_s: float) -> None:
-        self.patience_s = patience_s
+    def __init__(
+        self,
+        servers: Servers,
+        go_on: Callable[[FirstAsking], Coroutine[Any, Any, Answer]],
+        in_flight: int,
+    ) -> None:
+        self.servers = servers
+        self.go_on = go_on
+        self.patience_s = servers.patience_s[0]
         self.loop = asyncio.get_running_loop()
         self.first: dict[FirstAsking, None] = {}  # in their first patience, the oldest at the head
         self.later: dict[asyncio.Task[Answer], FirstAsking] = {}
+        self._free = in_flight
+        self._queue: deque[FirstAsking] = deque()
         self._channels: dict[int, Channel] = {}
         self._connections: dict[Server, Connections] = {}
         self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, asking: FirstAsking) -> None:
+        """Send a question as soon as there is room."""
+        if self._free:
+            self._free -= 1
+            asking.send()
+        else:
+            self._queue.append(asking)
+
+    def leave(self) -> None:
+        """Make room for the next question."""
+        if self._queue:
+            self._queue.popleft().send()
+        else:
+            self._free += 1
+
+    def forget(self, asking: FirstAsking) -> None:
+        """A question is taken back before it was its turn."""
+        if asking in self._queue:
+            self._queue.remove(asking)
 
     def channel(self, turn: Turn) -> Channel:
         """The UDP sockets to a server."""
@@ -73,7 +103,8 @@ class Here:
 
     async def aclose(self) -> None:
         """Close the sockets; who still waits is told so."""
-        for asking in [*self.first, *self.later.values()]:
+        queued, self._queue = self._queue, deque()
+        for asking in [*queued, *self.first, *self.later.values()]:
             asking.cancel()
             asking.done(Answer(asking.question, Status.UNREACHABLE, detail="the socket was closed"))
         await asyncio.gather(*self.later, return_exceptions=True)
@@ -86,25 +117,14 @@ class Here:
 class FirstAsking:
     """One question on its way, from its first datagram on."""
 
-    __slots__ = (
-        "_health", "_ident", "_port", "_task", "asked", "began", "done", "go_on", "heard", "here", "plan",
-    )  # fmt: skip
+    __slots__ = ("_health", "_ident", "_inside", "_port", "_task", "asked", "began", "done", "heard", "here", "plan")
 
-    def __init__(
-        self,
-        asked: Asked,
-        here: Here,
-        plan: tuple[Turn, ...],
-        done: Done,
-        go_on: Callable[[FirstAsking], Coroutine[Any, Any, Answer]],
-    ) -> None:
+    def __init__(self, asked: Asked, here: Here, done: Done) -> None:
         self.asked = asked
         self.here = here
-        self.plan = plan
         self.done = done
-        self.go_on = go_on
         self.heard: asyncio.Future[Said] | None = None  # of the task that goes on
-        self.began = time.monotonic()
+        self._inside = False
         self._port: Port | None = None
         self._task: asyncio.Task[Answer] | None = None
 
@@ -114,7 +134,13 @@ class FirstAsking:
         return self.asked.question
 
     def send(self) -> None:
-        """Send the first datagram, to the server of the first turn."""
+        """It is our turn: send the first datagram, to the server of the first turn of the plan."""
+        self._inside = True
+        self.began = time.monotonic()
+        self.plan = self.here.servers.plan()
+        if not self.plan:  # every server is known to be dead
+            self._go_on()
+            return
         turn = self.plan[0]
         self._health = health = turn.health
         try:
@@ -148,6 +174,7 @@ class FirstAsking:
         self.here.first.pop(self, None)
         if is_plain(said):
             elapsed = time.monotonic() - self.began
+            self._leave()
             self.done(answer(self.asked.question, said, said.aliases, self._health.shown, elapsed))
         else:
             self._go_on()
@@ -160,13 +187,14 @@ class FirstAsking:
 
     def _go_on(self) -> None:
         self.heard = self.here.loop.create_future()
-        self._task = task = self.here.loop.create_task(self.go_on(self))
+        self._task = task = self.here.loop.create_task(self.here.go_on(self))
         self.here.later[task] = self
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         del self.here.later[task]
         self.close()
+        self._leave()
         report(task, self.done)
 
     def close(self) -> None:
@@ -180,7 +208,15 @@ class FirstAsking:
         self.here.first.pop(self, None)
         self.close()
         if self._task is not None:
-            self._task.cancel()
+            self._task.cancel()  # leaves when it has ended
+        elif self._inside:
+            self._leave()
+        else:
+            self.here.forget(self)
+
+    def _leave(self) -> None:
+        self._inside = False
+        self.here.leave()
 
 
 def is_plain(said: Said) -> bool:

@@ -1,126 +1,30 @@
-"""Doors that make many askers gentle: a cap on questions in flight, and a cache in which each question is asked once.
+"""A DNS door that remembers: each question is asked once.
 
-`PoliteDoor` bounds what is open at a time. `SharedDoor` remembers answers (bounded, by TTL) and lets those who ask the
-same question at the same time wait for one answer; when one of them is cancelled, the others still get it.
+`SharedDoor` remembers answers (bounded, by TTL) and lets those who ask the same question at the same time wait for one
+answer; when one of them is cancelled, the others still get it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
 from deliverkit.flow import Answer, Question, Status
-from deliverkit.world.begun import BeginDoor, Begun, Done, Outcome, awaited, beginning, settle
+from deliverkit.world.begun import Begun, Outcome, beginning, settle
 from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.values import canonical
 
-IN_FLIGHT = 128
 ENTRIES = 50_000
 LEAST_S = 60  # one run sees one answer, even with a TTL of 0: what is judged together was observed once
 MOST_S = 3600
 NEGATIVE_S = 300  # of a "no" without SOA
 FAILURE_S = 10  # a failure is believed for one audit, not for the next
 _OK, _NODATA, _NXDOMAIN = Status.OK, Status.NODATA, Status.NXDOMAIN
-
-
-class _Turn:
-    """One question: waiting for its turn, below, or done with."""
-
-    __slots__ = ("_done", "_gate", "begun", "inside", "question")
-
-    def __init__(self, gate: _Gate, question: Question, done: Done) -> None:
-        self._gate = gate
-        self._done = done
-        self.question = question
-        self.begun: Begun | None = None
-        self.inside = False
-
-    def told(self, outcome: Outcome) -> None:
-        """It was answered."""
-        self._gate.leave(self)
-        self._done(outcome)
-
-    def cancel(self) -> None:
-        """Nobody waits for it any more."""
-        if self.begun is not None:
-            self.begun.cancel()
-        self._gate.leave(self)
-
-
-class _Gate:
-    """The questions of one event loop: at most so many below, the others in a queue."""
-
-    __slots__ = ("_below", "_free", "_queue", "_starting")
-
-    def __init__(self, below: BeginDoor, in_flight: int) -> None:
-        self._below = below
-        self._free = in_flight
-        self._queue: deque[_Turn] = deque()
-        self._starting = False
-
-    def enter(self, turn: _Turn) -> None:
-        """Begin a question as soon as there is room."""
-        if self._free and not self._queue:
-            self._begin(turn)
-        else:
-            self._queue.append(turn)
-            self._start()
-
-    def leave(self, turn: _Turn) -> None:
-        """Make room for the next."""
-        if turn.inside:
-            turn.inside = False
-            self._free += 1
-            if self._queue:
-                self._start()
-        elif turn in self._queue:
-            self._queue.remove(turn)
-
-    def _begin(self, turn: _Turn) -> None:
-        self._free -= 1
-        turn.inside = True
-        turn.begun = self._below.begin(turn.question, turn.told)
-
-    def _start(self) -> None:
-        if self._starting:  # a question that is answered at once makes room while the loop below runs
-            return
-        self._starting = True
-        try:
-            while self._queue and self._free:
-                self._begin(self._queue.popleft())
-        finally:
-            self._starting = False
-
-
-class PoliteDoor:
-    """At most so many questions in flight."""
-
-    tell = None
-
-    def __init__(self, below: DnsDoor, *, in_flight: int = IN_FLIGHT) -> None:
-        self.below = below
-        self._below = beginning(below)
-        self._gate: PerLoop[_Gate] = PerLoop(lambda: _Gate(self._below, in_flight))
-
-    async def ask(self, question: Question) -> Answer:
-        """Ask when it is our turn."""
-        return await awaited(self, question)
-
-    def begin(self, question: Question, done: Done) -> Begun:
-        """Put a question on its way when it is its turn."""
-        gate = self._gate.get()
-        turn = _Turn(gate, question, done)
-        gate.enter(turn)
-        return turn
-
-    async def aclose(self) -> None:
-        """Let go of what lies below."""
-        await self._below.aclose()
 
 
 _Key: TypeAlias = "tuple[str, str]"

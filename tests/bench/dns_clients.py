@@ -33,7 +33,7 @@ async def work(questions: Iterable[tuple[str, str]], window: int, ask: Callable[
 
 
 async def world(address: str, port: int, questions: Any, window: int) -> Any:
-    """The door of `World.live`: cache and single flight, questions in flight, patience, random ports and ids."""
+    """The door of `World.live`: cache and single flight, patience, random ports and ids."""
     from deliverkit.flow import Question
     from deliverkit.world import World
 

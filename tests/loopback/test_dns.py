@@ -15,7 +15,7 @@ from deliverkit.flow import Answer, Question, Status
 from deliverkit.world import World
 from deliverkit.world.dns import LiveDns
 from deliverkit.world.resolvers import parse_server
-from deliverkit.world.shared import PoliteDoor, SharedDoor
+from deliverkit.world.shared import SharedDoor
 from tests.loopback.nameservers import (
     Slow,
     Twisted,
@@ -269,7 +269,7 @@ def test_a_question_that_is_answered_costs_no_task() -> None:
 
             door = LiveDns([parse_server(address)], patience_s=BRISK)
             asyncio.get_running_loop().set_task_factory(factory)
-            shared = SharedDoor(PoliteDoor(door))
+            shared = SharedDoor(door)
             for name in names:
                 assert (await door.ask(Question(name, "TXT"))).known
                 assert (await shared.ask(Question(name, "TXT"))).known
@@ -278,6 +278,37 @@ def test_a_question_that_is_answered_costs_no_task() -> None:
 
         assert asyncio.run(main(server.address, ["example.com", "mx.example.com", "no.example.com"])) == 0
         assert asyncio.run(main(lossy.address, ["example.com"])) > 0
+
+
+def test_questions_in_flight_are_capped() -> None:
+    """Never more at a time than agreed; all are answered, also when some who wait for their turn leave."""
+
+    class Busy(Slow):
+        open = most = 0
+
+        async def respond(self, query: Any, transport: str) -> Any:
+            self.open += 1
+            self.most = max(self.most, self.open)
+            try:
+                return await super().respond(query, transport)
+            finally:
+                self.open -= 1
+
+    with Busy(0.03) as server:
+
+        async def main() -> list[Answer]:
+            door = LiveDns([parse_server(server.address)], in_flight=3)
+            asked = [asyncio.create_task(door.ask(Question(f"n{i}.example.com", "A"))) for i in range(14)]
+            await asyncio.sleep(0.01)
+            asked[1].cancel()
+            asked[9].cancel()
+            answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
+            await door.aclose()
+            return [answer for answer in answers if isinstance(answer, Answer)]
+
+        assert {answer.status for answer in asyncio.run(main())} == {Status.NXDOMAIN}
+        assert len(server.queries) == 13
+        assert server.most <= 4  # one that left early is still with the server
 
 
 class Unwatchable(asyncio.SelectorEventLoop):
