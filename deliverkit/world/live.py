@@ -1,6 +1,6 @@
 """The live world: this machine's resolvers or those named, and real SMTP connections.
 
-live → polite → shared: the onion through which every question goes.
+live (so many questions in flight) → shared (cache): the onion through which every question goes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from deliverkit.facts.vantage import Vantage
 from deliverkit.world import World
 from deliverkit.world.dns import LiveDns
 from deliverkit.world.resolvers import parse_server, system_servers
-from deliverkit.world.shared import PoliteDoor, SharedDoor
+from deliverkit.world.shared import SharedDoor
 from deliverkit.world.smtp import LiveSmtp
 from deliverkit.world.table import fixed_clock
 
@@ -28,7 +28,7 @@ def live_world(nameservers: tuple[str, ...] = (), *, allow_private: bool = False
         ad_trusted=all(server.is_local for server in servers),
         source_addresses=source_addresses(),
     )
-    dns = SharedDoor(PoliteDoor(LiveDns(servers)))
+    dns = SharedDoor(LiveDns(servers))
     clock = fixed_clock(now)
     return World(dns, LiveSmtp(allow_private, clock), vantage, clock)
 
