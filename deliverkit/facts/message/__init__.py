@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -233,12 +233,25 @@ def _part_json(part: Part) -> dict[str, Any]:
 def _written(text: str) -> Iterable[Link]:
     """URLs in plain text, with the punctuation that follows a URL in prose taken off."""
     line, last = 1, 0
-    for number, match in enumerate(_PLAIN_LINK.finditer(text)):
+    for number, match in enumerate(_plain_links(text)):
         if number >= 1000:
             return
         line += text.count("\n", last, match.start())
         last = match.start()
         yield Link(match[0].rstrip(".,;:!?)]>"), "", line, "text")
+
+
+def _plain_links(text: str) -> Iterator[re.Match[str]]:
+    """What `_PLAIN_LINK` finds, tried only where ``://`` stands: a message of a megabyte has few of them."""
+    done = 0
+    at = text.find("://")
+    while at >= 0:
+        tried = (_PLAIN_LINK.match(text, at - len(word)) for word in ("https", "http", "ftp") if at - len(word) >= done)
+        found = next((match for match in tried if match), None)
+        if found:
+            yield found
+        done = found.end() if found else done
+        at = text.find("://", max(done, at + 3))
 
 
 def read_message(raw: bytes, *, name: str, now: datetime, **known: Any) -> MessageFacts:
