@@ -12,21 +12,20 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from deliverkit.sink.export import export
+from deliverkit.sink.judged import Judged
 from deliverkit.sink.message import CapturedMessage
 from deliverkit.sink.stores import Store, StoreError, open_store
 
-if TYPE_CHECKING:
-    from deliverkit.report.model import Report
-
 _GROUP = 256  # messages of one commit at most
 _GROUP_OCTETS = 16 << 20
-_REPORTS = 256  # kept as objects
+_REPORTS = 256  # kept at hand
+_REPORT_OCTETS = 32 << 20  # of the messages they hold
 
 Predicate: TypeAlias = Callable[[CapturedMessage], bool]
 
@@ -55,7 +54,7 @@ class _Adding:
 @dataclass(slots=True)
 class _Noting:
     id: int
-    verdict: Mapping[str, Any]
+    verdict: str
 
 
 @dataclass(slots=True)
@@ -82,7 +81,8 @@ class Inbox:
         self._octets = sum(self._sizes.values())
         self._queued = 0
         self._queued_octets = 0
-        self._reports: dict[int, Report] = {}
+        self._judged: dict[int, tuple[Judged, int]] = {}  # with the octets its report holds
+        self._judged_octets = 0
         self._incomplete: set[int] = set()
         self._waiters: list[tuple[Predicate, asyncio.Future[CapturedMessage]]] = []
         self._gathered: list[_Adding] = []
@@ -124,21 +124,25 @@ class Inbox:
 
     def complete(self, message: CapturedMessage) -> None:
         """Say that nothing more will be learned of a message: it becomes visible, its verdict is written."""
-        if message.report is not None:
-            self._remember(message.id, message.report)
-        if message.verdict is not None:
+        if message.judged is not None:
+            self._remember(message.id, message.judged, len(message.raw))
             self._start()
-            self._work.put(_Noting(message.id, message.verdict))
+            self._work.put(_Noting(message.id, message.judged.text))
         self._incomplete.discard(message.id)
         for predicate, waiting in list(self._waiters):
             _offer(message, predicate, waiting)
 
-    def _remember(self, id_: int, report: Report) -> None:
-        """Keep the latest reports as objects; of the older ones the JSON form in the store is enough."""
+    def _remember(self, id_: int, judged: Judged, octets: int) -> None:
+        """Keep the latest reports; of the older ones the JSON form in the store is enough."""
+        self._forget(id_)
         if id_ in self._sizes:
-            self._reports[id_] = report
-        while len(self._reports) > _REPORTS:
-            self._reports.pop(next(iter(self._reports)))
+            self._judged[id_] = (judged, octets if judged.report is not None else 0)
+            self._judged_octets += self._judged[id_][1]
+        while len(self._judged) > _REPORTS or (self._judged_octets > _REPORT_OCTETS and len(self._judged) > 1):
+            self._forget(next(iter(self._judged)))
+
+    def _forget(self, id_: int) -> None:
+        self._judged_octets -= self._judged.pop(id_, (None, 0))[1]
 
     def _start(self) -> None:
         if self._thread is None:
@@ -239,7 +243,7 @@ class Inbox:
             self.store.drop(gone)
             for id_ in gone:
                 self._octets -= self._sizes.pop(id_)
-                self._reports.pop(id_, None)
+                self._forget(id_)
 
     def flush(self) -> None:
         """Wait until everything that is queued now is written. Blocking."""
@@ -271,8 +275,8 @@ class Inbox:
     def get(self, id_: int) -> CapturedMessage | None:
         """One message; None when there is none of this id (any more)."""
         message = self.store.read(id_)
-        report = self._reports.get(id_)
-        return replace(message, report=report) if message is not None and report is not None else message
+        known = self._judged.get(id_)
+        return replace(message, judged=known[0]) if message is not None and known is not None else message
 
     async def wait_for(self, predicate: Predicate, timeout: float = 10.0) -> CapturedMessage:
         """The first complete message the predicate accepts: one that is here already, or one that comes in time.

@@ -28,7 +28,25 @@ def test_words_first_finds_what_the_pattern_finds(telltale: Telltale, text: str)
     assert [(m.span(), m[0]) for m in telltale.matches(text)] == alone
 
 
-LINKS = ("http", "https", "HTTPS", "ftp", "sftp", "://", ":/", "s", "a", "example.com", "<", '"', " ", "\n", ".", "é", "_")
+LINKS = (
+    "http",
+    "https",
+    "HTTPS",
+    "ftp",
+    "sftp",
+    "://",
+    ":/",
+    "s",
+    "a",
+    "example.com",
+    "<",
+    '"',
+    " ",
+    "\n",
+    ".",
+    "é",
+    "_",
+)
 
 
 @given(text=st.lists(st.sampled_from(LINKS), max_size=30).map("".join))

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from deliverkit.report.jsonable import jsonable
 from deliverkit.sink import Bounds, CapturedMessage, ExportError, Inbox, Sink, StoreError
+from deliverkit.sink.judged import Judged
 from deliverkit.sink.message import transcript_from_json, transcript_json, transcript_text
 from deliverkit.smtp.content import FaultKind, WireFault
 from deliverkit.smtp.transcript import Transcript
@@ -275,7 +276,7 @@ def test_a_message_is_not_shown_before_its_report_stands() -> None:
             await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
             await inbox.wait_for(lambda m: True, 0.05)
-        inbox.complete(replace(stored[0], verdict={"verdict": "pass"}))
+        inbox.complete(replace(stored[0], judged=Judged('{"verdict": "pass"}')))
         shown = await inbox.wait_for(lambda m: True, 1)
         assert shown.id == 1
         inbox.flush()

@@ -23,7 +23,7 @@ _PLACEHOLDER = Telltale(
     r"|%[A-Za-z]\w{0,40}(?:\.\w{1,40}){1,4}%"  # %recipient.name%
     r"|%%[A-Za-z_]\w{0,60}%%"
     r"|(?<![\w%])%[A-Z]{2,}_[A-Z_]{2,60}%"  # %FIRST_NAME%
-    r"|\*\|[A-Z][A-Z0-9_:]{0,60}\|\*"  # *|FNAME|*
+    r"|\*\|[A-Z][A-Z0-9_:]{0,60}\|\*",  # *|FNAME|*
 )
 _GREETING = (
     r"(?:hi|hello|hey|dear|welcome|good (?:morning|day|evening)"
