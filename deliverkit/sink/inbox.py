@@ -86,7 +86,7 @@ class Inbox:
         self._incomplete: set[int] = set()
         self._waiters: list[tuple[Predicate, asyncio.Future[CapturedMessage]]] = []
         self._gathered: list[_Adding] = []
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Sequence[_Work] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     # -- writing ----------------------------------------------------------------------------------------
@@ -113,8 +113,7 @@ class Inbox:
     def _hand_over(self) -> None:
         """Give the writer, with one wake-up, what the sessions brought in this turn of the loop."""
         gathered, self._gathered = self._gathered, []
-        for item in gathered:
-            self._work.put(item)
+        self._work.put(gathered)
 
     def _has_room_for(self, octets: int) -> bool:
         return (
@@ -127,7 +126,7 @@ class Inbox:
         if message.judged is not None:
             self._remember(message.id, message.judged, len(message.raw))
             self._start()
-            self._work.put(_Noting(message.id, message.judged.text))
+            self._work.put([_Noting(message.id, message.judged.text)])
         self._incomplete.discard(message.id)
         for predicate, waiting in list(self._waiters):
             _offer(message, predicate, waiting)
@@ -152,8 +151,8 @@ class Inbox:
     def _write(self) -> None:
         """The writer thread: whatever has queued up goes into one commit."""
         while (first := self._work.get()) is not None:
-            group: list[_Work] = [first]
-            octets = _weight(first)
+            group: list[_Work] = [*first]
+            octets = sum(map(_weight, first))
             last = False
             while len(group) < _GROUP and octets < _GROUP_OCTETS:
                 try:
@@ -163,8 +162,8 @@ class Inbox:
                 if more is None:
                     last = True
                     break
-                group.append(more)
-                octets += _weight(more)
+                group += more
+                octets += sum(map(_weight, more))
             self._commit(group)
             if last:
                 return
@@ -249,7 +248,7 @@ class Inbox:
         """Wait until everything that is queued now is written. Blocking."""
         if self._thread is not None:
             written = threading.Event()
-            self._work.put(_Marking(written))
+            self._work.put([_Marking(written)])
             written.wait()
 
     def close(self) -> None:

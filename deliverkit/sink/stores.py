@@ -165,6 +165,7 @@ class SqliteStore:
             db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        db.execute("PRAGMA wal_autocheckpoint = 4096")  # pages: 32 MB are folded into the file at once, not 8
         if not tables:
             db.execute("BEGIN IMMEDIATE")
             db.execute(_SCHEMA)

@@ -89,7 +89,7 @@ class Worker:
 
     def _say(self, *frames: bytes) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it died, or was closed here meanwhile
             for frame in frames:
                 self._process.stdin.write(len(frame).to_bytes(_LENGTH, "big"))
                 self._process.stdin.write(frame)
