@@ -1,33 +1,61 @@
-"""DKIM against stock dkimpy: signing, verifying, and strangers' mail. ``python -m tests.bench.bench_dkim``.
+"""DKIM against stock dkimpy and mailauth: signing, verifying, strangers' mail. ``python -m tests.bench.bench_dkim``.
 
 Two worker processes, one with dkimpy as it was shipped and one with ours, do the same jobs in turn, round after round;
 a round counts with its best run, for the machines are shared, and a job with the median of the same-round ratios of
 CPU time. Ours does more for it: every fault of the signature and
-of the key is found, and the coverage of the signature is told.
+of the key is found, and the coverage of the signature is told. Where mailauth is installed (Node.js; see
+tests/peers/programs.py) it verifies the same messages, with the key at hand and its processor time measured inside.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.bench.measure import Row, ratio, write
+from tests.peers.programs import find, missing_program, node_modules
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
 SIZES = {"2 kB": 2_000, "50 kB": 50_000, "1 MB": 1_000_000}
 RUNS = {"2 kB": 60, "50 kB": 12, "1 MB": 2}
-HOSTILE = (10_000, 20_000, 40_000, 80_000)
-ROUNDS = 7
+HOSTILE = (20_000, 40_000, 80_000)
+ROUNDS = 5
 BAR_SIGN, BAR_80K_MS = 8.0, 10.0
+BAR_VERIFY = {"2 kB": 1.8, "50 kB": 3.5, "1 MB": 4.0}  # times dkimpy, with RSA
+BAR_MAILAUTH = {"50 kB": 1.0}
+MAILAUTH = """
+const { dkimVerify } = require('mailauth/lib/dkim/verify');
+const fs = require('fs');
+const lines = require('readline').createInterface({ input: process.stdin });
+(async () => {
+  const warm = new Set();
+  for await (const line of lines) {
+    const job = JSON.parse(line), octets = fs.readFileSync(job.file), spent = [];
+    const options = { resolver: async () => [[job.record]], curTime: new Date(job.now) };
+    const once = async () => {
+      const cpu = process.cpuUsage(), wall = process.hrtime.bigint();
+      const { results } = await dkimVerify(octets, options);
+      const took = Number(process.hrtime.bigint() - wall) / 1e9, { user, system } = process.cpuUsage(cpu);
+      if (results[0].status.result !== 'pass') throw new Error(JSON.stringify(results));
+      return Math.min(took, (user + system) / 1e6);  // the compiler's threads are not its verification
+    };
+    for (const began = Date.now(); !warm.has(job.file) && Date.now() - began < 1000; ) await once();
+    warm.add(job.file);
+    for (let n = 0; n < job.runs; n++) spent.push(await once());
+    console.log(JSON.stringify(Math.min(...spent)));
+  }
+})();
+"""
 
 
 def message(size: int) -> bytes:
@@ -130,7 +158,11 @@ def work(side: str) -> None:
 def worker(side: str) -> Iterator[Callable[[dict[str, Any]], float]]:
     """A worker process, asked by a call."""
     command = [sys.executable, "-m", "tests.bench.bench_dkim", "--worker", side]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = None
+    if side == "mailauth":
+        command = [find("node") or "node", "-e", MAILAUTH]
+        env = {**os.environ, "NODE_PATH": str(node_modules())}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdin is not None and process.stdout is not None
         pipe_in, pipe_out = process.stdin, process.stdout
 
@@ -141,6 +173,21 @@ def worker(side: str) -> Iterator[Callable[[dict[str, Any]], float]]:
 
         yield ask
         pipe_in.close()
+
+
+def for_mailauth(ask: Callable[[dict[str, Any]], float], folder: Path) -> Callable[[dict[str, Any]], float]:
+    """Jobs as the others take them, with the message in a file."""
+    from deliverkit.protocols.dkim.keys import load_private_key
+    from deliverkit.protocols.dkim.sign import SigningKey, sign
+
+    def asked(job: dict[str, Any]) -> float:
+        key = load_private_key(KEYS / f"test-only-{'rsa2048' if job['type'] == 'rsa' else 'ed25519'}.pem")
+        file = folder / f"{job['type']}-{job['size']}.eml"
+        if not file.exists():
+            file.write_bytes(sign(message(job["size"]), [SigningKey("s1", "example.com", key)], now=NOW))
+        return ask({**job, "file": str(file), "record": key.record, "now": NOW.isoformat()})
+
+    return asked
 
 
 def measured(job: dict[str, Any], sides: dict[str, Callable[[dict[str, Any]], float]], rounds: int) -> dict[str, Row]:
@@ -155,41 +202,57 @@ def measured(job: dict[str, Any], sides: dict[str, Callable[[dict[str, Any]], fl
 def main() -> None:
     """Measure, print the table, write reports/bench/dkim.json and .md."""
     table: list[tuple[str, ...]] = []
+    below: list[str] = []
     signed_2k = blanks_80k = 0.0
     grown: dict[str, dict[int, float]] = {"stock": {}, "ours": {}}
-    with worker("stock") as stock, worker("ours") as ours:
-        sides = {"stock": stock, "ours": ours}
+    with ExitStack() as open_:
+        stock, ours = (open_.enter_context(worker(side)) for side in ("stock", "ours"))
+        folder = Path(open_.enter_context(tempfile.TemporaryDirectory()))
+        verifying = {"stock": stock, "ours": ours}
+        if missing_program("mailauth") is None:
+            verifying["mailauth"] = for_mailauth(open_.enter_context(worker("mailauth")), folder)
         jobs = [(verb, type_, name) for verb in ("sign", "verify") for type_ in ("rsa", "ed25519") for name in SIZES]
         for verb, type_, name in jobs:
             job = {"verb": verb, "type": type_, "size": SIZES[name], "hostile": False, "runs": RUNS[name]}
-            rows = measured(job, sides, ROUNDS)
+            rows = measured(job, verifying if verb == "verify" else {"stock": stock, "ours": ours}, ROUNDS)
             times = ratio(rows, "stock", "ours", "cpu")
+            peer = ratio(rows, "mailauth", "ours", "cpu") if "mailauth" in rows else None
             signed_2k = times if (verb, type_, name) == ("sign", "rsa", "2 kB") else signed_2k
-            table.append((f"{verb} {name} {type_}", *_milliseconds(rows), f"{times:.1f} x"))
+            bars = (
+                (BAR_VERIFY.get(name, 0.0), BAR_MAILAUTH.get(name, 0.0)) if (verb, type_) == ("verify", "rsa") else ()
+            )
+            if any(got is not None and got < bar for got, bar in zip((times, peer), bars, strict=False)):
+                below.append(f"{verb} {name} {type_}")
+            peer_ms = f"{rows['mailauth'].median('cpu') * 1000:.2f}" if peer is not None else ""
+            shown = (f"{times:.1f} x", f"{bars[0]:g} x" if bars else "", f"{peer:.1f} x" if peer is not None else "")
+            table.append((f"{verb} {name} {type_}", *_milliseconds(rows), peer_ms, *shown))
         for blanks in HOSTILE:
             job = {"verb": "verify", "type": "rsa", "size": blanks, "hostile": True, "runs": 1}
-            rows = measured(job, sides, 2)
-            many = measured({**job, "runs": 20}, {"ours": ours}, ROUNDS)["ours"]
-            rows["ours"] = many
-            grown["stock"][blanks], grown["ours"][blanks] = rows["stock"].median("cpu"), many.median("cpu")
-            blanks_80k = many.median("cpu") * 1000
-            times = grown["stock"][blanks] / grown["ours"][blanks]
-            table.append((f"verify {blanks // 1000}k blanks rsa", *_milliseconds(rows), f"{times:.0f} x"))
-    slope = {side: statistics.mean([of[80_000] / of[40_000], of[40_000] / of[20_000]]) for side, of in grown.items()}
+            of_stock = stock(job) if blanks in HOSTILE[:2] else None  # a third doubling takes it ten seconds
+            of_ours = measured({**job, "runs": 20}, {"ours": ours}, ROUNDS)["ours"].median("cpu")
+            grown["ours"][blanks] = of_ours
+            if of_stock:
+                grown["stock"][blanks] = of_stock
+            blanks_80k = of_ours * 1000
+            shown = (f"{of_stock * 1000:.2f}" if of_stock else "", f"{blanks_80k:.2f}", "")
+            times = f"{of_stock / of_ours:.0f} x" if of_stock else ""
+            table.append((f"verify {blanks // 1000}k blanks rsa", *shown, times, "", ""))
+    slope = {side: list(of.values())[-1] / list(of.values())[-2] for side, of in grown.items()}
     write(
         "dkim",
-        "DKIM: signing and verifying, stock dkimpy and ours (CPU; best run of a round, median of the rounds)",
-        ("job", "dkimpy ms", "ours ms", "dkimpy / ours"),
+        "DKIM: signing and verifying, stock dkimpy, mailauth and ours (CPU; best run of a round, median of the rounds)",
+        ("job", "dkimpy ms", "ours ms", "mailauth ms", "dkimpy / ours", "bar", "mailauth / ours"),
         table,
         [
             f"sign 2 kB with RSA 2048: {signed_2k:.1f} x (bar {BAR_SIGN:.0f} x)",
             f"80k blanks: {blanks_80k:.1f} ms (bar {BAR_80K_MS:.0f} ms); doubling the blanks costs ours "
             f"{slope['ours']:.1f} x, dkimpy {slope['stock']:.1f} x",
             "ours finds every fault and tells what a signature covers; dkimpy answers True or False",
+            f"mailauth (Node.js), where installed: at least as fast is the bar at {', '.join(BAR_MAILAUTH)}",
         ],
     )
-    if signed_2k < BAR_SIGN or blanks_80k > BAR_80K_MS:
-        sys.exit("below the bar")
+    if signed_2k < BAR_SIGN or blanks_80k > BAR_80K_MS or below:
+        sys.exit(f"below the bar: {', '.join(below) or 'see the notes'}")
 
 
 def _milliseconds(rows: dict[str, Row]) -> tuple[str, str]:
