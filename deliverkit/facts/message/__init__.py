@@ -185,6 +185,11 @@ class MessageFacts(Facts):
         first = decoded(self.octets[part.start : min(part.end, part.start + 4096)], part.encoding)
         return first[:2] == b"MZ" and len(first) >= 64 and b"PE\0\0" in first
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was told; what the octets tell is read from them again where it is unpickled."""
+        read = ("octets", "lines", "header", "mime")
+        return _read_again, (self.octets, {f.name: self.raw(f.name) for f in fields(self) if f.name not in read})
+
     def with_authentication(self, authentication: AuthenticationFacts) -> MessageFacts:
         """The same message, authenticated."""
         return self.told(authentication=authentication)
@@ -252,6 +257,11 @@ def _plain_links(text: str) -> Iterator[re.Match[str]]:
             yield found
         done = found.end() if found else done
         at = text.find("://", max(done, at + 3))
+
+
+def _read_again(octets: bytes, known: dict[str, Any]) -> MessageFacts:
+    header = read_header(octets)
+    return MessageFacts(octets=octets, lines=read_lines(octets), header=header, mime=read_mime(octets, header), **known)
 
 
 def read_message(raw: bytes, *, name: str, now: datetime, **known: Any) -> MessageFacts:
