@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Row, ratio, write
+from tests.bench.measure import Bar, Row, ratio, write
 from tests.peers.programs import find, missing_program, node_modules
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -30,9 +30,15 @@ SIZES = {"2 kB": 2_000, "50 kB": 50_000, "1 MB": 1_000_000}
 RUNS = {"2 kB": 60, "50 kB": 12, "1 MB": 2}
 HOSTILE = (20_000, 40_000, 80_000)
 ROUNDS = 5
-BAR_SIGN, BAR_80K_MS = 8.0, 10.0
-BAR_VERIFY = {"2 kB": 1.8, "50 kB": 3.5, "1 MB": 4.0}  # times dkimpy, with RSA
-BAR_MAILAUTH = {"50 kB": 1.0}
+SIDES = ("stock", "ours", "mailauth")
+BARS = {  # how many times as fast as each peer
+    ("sign", "rsa", "2 kB"): {"stock": 8.0},
+    ("verify", "rsa", "2 kB"): {"stock": 1.8},
+    ("verify", "rsa", "50 kB"): {"stock": 3.5, "mailauth": 1.0},
+    ("verify", "rsa", "1 MB"): {"stock": 4.0},
+}
+BAR_80K_MS = 10.0
+MAILAUTH = {"50 kB": 1.0}
 MAILAUTH = """
 const { dkimVerify } = require('mailauth/lib/dkim/verify');
 const fs = require('fs');
@@ -202,61 +208,54 @@ def measured(job: dict[str, Any], sides: dict[str, Callable[[dict[str, Any]], fl
 def main() -> None:
     """Measure, print the table, write reports/bench/dkim.json and .md."""
     table: list[tuple[str, ...]] = []
-    below: list[str] = []
-    signed_2k = blanks_80k = 0.0
-    grown: dict[str, dict[int, float]] = {"stock": {}, "ours": {}}
+    bars: list[Bar] = []
     with ExitStack() as open_:
-        stock, ours = (open_.enter_context(worker(side)) for side in ("stock", "ours"))
-        folder = Path(open_.enter_context(tempfile.TemporaryDirectory()))
-        verifying = {"stock": stock, "ours": ours}
+        sides = {side: open_.enter_context(worker(side)) for side in ("stock", "ours")}
+        verifying = dict(sides)
         if missing_program("mailauth") is None:
+            folder = Path(open_.enter_context(tempfile.TemporaryDirectory()))
             verifying["mailauth"] = for_mailauth(open_.enter_context(worker("mailauth")), folder)
-        jobs = [(verb, type_, name) for verb in ("sign", "verify") for type_ in ("rsa", "ed25519") for name in SIZES]
-        for verb, type_, name in jobs:
+        for verb, type_, name in [(v, t, n) for v in ("sign", "verify") for t in ("rsa", "ed25519") for n in SIZES]:
             job = {"verb": verb, "type": type_, "size": SIZES[name], "hostile": False, "runs": RUNS[name]}
-            rows = measured(job, verifying if verb == "verify" else {"stock": stock, "ours": ours}, ROUNDS)
-            times = ratio(rows, "stock", "ours", "cpu")
-            peer = ratio(rows, "mailauth", "ours", "cpu") if "mailauth" in rows else None
-            signed_2k = times if (verb, type_, name) == ("sign", "rsa", "2 kB") else signed_2k
-            bars = (
-                (BAR_VERIFY.get(name, 0.0), BAR_MAILAUTH.get(name, 0.0)) if (verb, type_) == ("verify", "rsa") else ()
-            )
-            if any(got is not None and got < bar for got, bar in zip((times, peer), bars, strict=False)):
-                below.append(f"{verb} {name} {type_}")
-            peer_ms = f"{rows['mailauth'].median('cpu') * 1000:.2f}" if peer is not None else ""
-            shown = (f"{times:.1f} x", f"{bars[0]:g} x" if bars else "", f"{peer:.1f} x" if peer is not None else "")
-            table.append((f"{verb} {name} {type_}", *_milliseconds(rows), peer_ms, *shown))
-        for blanks in HOSTILE:
-            job = {"verb": "verify", "type": "rsa", "size": blanks, "hostile": True, "runs": 1}
-            of_stock = stock(job) if blanks in HOSTILE[:2] else None  # a third doubling takes it ten seconds
-            of_ours = measured({**job, "runs": 20}, {"ours": ours}, ROUNDS)["ours"].median("cpu")
-            grown["ours"][blanks] = of_ours
-            if of_stock:
-                grown["stock"][blanks] = of_stock
-            blanks_80k = of_ours * 1000
-            shown = (f"{of_stock * 1000:.2f}" if of_stock else "", f"{blanks_80k:.2f}", "")
-            times = f"{of_stock / of_ours:.0f} x" if of_stock else ""
-            table.append((f"verify {blanks // 1000}k blanks rsa", *shown, times, "", ""))
-    slope = {side: list(of.values())[-1] / list(of.values())[-2] for side, of in grown.items()}
+            rows = measured(job, verifying if verb == "verify" else sides, ROUNDS)
+            ratios = {peer: ratio(rows, peer, "ours", "cpu") for peer in rows if peer != "ours"}
+            shown = [f"{rows[side].median('cpu') * 1000:.2f}" if side in rows else "" for side in SIDES]
+            times = [f"{ratios[peer]:.1f} x" if peer in ratios else "" for peer in ("stock", "mailauth")]
+            table.append((f"{verb} {name} {type_}", *shown, *times))
+            for peer, bound in BARS.get((verb, type_, name), {}).items():
+                if peer in ratios:
+                    program = "dkimpy" if peer == "stock" else peer
+                    bars.append(Bar(f"DKIM, {verb} {name} {type_}, against {program}", ratios[peer], bound))
+        slope = _blanks(sides, table)
+        ours_80k = float(table[-1][2])
+    bars.append(Bar("DKIM, verify 80,000 blanks in a line", ours_80k, BAR_80K_MS, "ms", at_most=True))
     write(
         "dkim",
         "DKIM: signing and verifying, stock dkimpy, mailauth and ours (CPU; best run of a round, median of the rounds)",
-        ("job", "dkimpy ms", "ours ms", "mailauth ms", "dkimpy / ours", "bar", "mailauth / ours"),
+        ("job", "dkimpy ms", "ours ms", "mailauth ms", "dkimpy / ours", "mailauth / ours"),
         table,
         [
-            f"sign 2 kB with RSA 2048: {signed_2k:.1f} x (bar {BAR_SIGN:.0f} x)",
-            f"80k blanks: {blanks_80k:.1f} ms (bar {BAR_80K_MS:.0f} ms); doubling the blanks costs ours "
-            f"{slope['ours']:.1f} x, dkimpy {slope['stock']:.1f} x",
+            f"doubling the blanks costs ours {slope['ours']:.1f} x, dkimpy {slope['stock']:.1f} x",
             "ours finds every fault and tells what a signature covers; dkimpy answers True or False",
-            f"mailauth (Node.js), where installed: at least as fast is the bar at {', '.join(BAR_MAILAUTH)}",
         ],
+        bars,
     )
-    if signed_2k < BAR_SIGN or blanks_80k > BAR_80K_MS or below:
-        sys.exit(f"below the bar: {', '.join(below) or 'see the notes'}")
 
 
-def _milliseconds(rows: dict[str, Row]) -> tuple[str, str]:
-    return f"{rows['stock'].median('cpu') * 1000:.2f}", f"{rows['ours'].median('cpu') * 1000:.2f}"
+def _blanks(sides: dict[str, Callable[[dict[str, Any]], float]], table: list[tuple[str, ...]]) -> dict[str, float]:
+    """Strangers' mail; returns what the last doubling costs each. The third would take dkimpy ten seconds."""
+    spent: dict[str, list[float]] = {"stock": [], "ours": []}
+    for blanks in HOSTILE:
+        job = {"verb": "verify", "type": "rsa", "size": blanks, "hostile": True, "runs": 1}
+        ours = measured({**job, "runs": 20}, {"ours": sides["ours"]}, ROUNDS)["ours"].median("cpu")
+        spent["ours"].append(ours)
+        shown, times = "", ""
+        if blanks in HOSTILE[:2]:
+            stock = sides["stock"](job)
+            spent["stock"].append(stock)
+            shown, times = f"{stock * 1000:.2f}", f"{stock / ours:.0f} x"
+        table.append((f"verify {blanks // 1000}k blanks rsa", shown, f"{ours * 1000:.2f}", "", times, ""))
+    return {side: seconds[-1] / seconds[-2] for side, seconds in spent.items()}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.bench.bench_dkim import KEYS, message
+from tests.bench.measure import CLIENTS, SERVERS
 
 
 class Load(NamedTuple):
@@ -60,7 +61,7 @@ def server(kind: str) -> Iterator[Any]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        pin(process.pid, 1)
+        pin(process.pid, SERVERS)
         try:
             yield process
         finally:
@@ -105,7 +106,7 @@ def send(port: int, load: Load) -> None:
         file.flush()
         command = [source, "-d", "-s", str(load.sessions), "-m", str(load.messages), "-F", file.name]
         client = subprocess.Popen([*command, "-M", "c.example.com", f"127.0.0.1:{port}"])
-        pin(client.pid, 0)
+        pin(client.pid, CLIENTS)
         if client.wait() != 0:
             raise RuntimeError("smtp-source failed")
 
@@ -141,18 +142,21 @@ def pin(pid: int, cpu: int) -> None:
 
 def cpu_seconds(pid: int) -> float:
     """What a process and its children that still run have spent."""
-    spent = 0.0
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, fields = file.parent.name, file.read_text("ascii", "replace").rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
-            continue
-        if name == str(pid) or fields[1] == str(pid):
-            spent += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return spent
+    ticks = os.sysconf("SC_CLK_TCK")
+    return sum((int(fields[11]) + int(fields[12])) / ticks for fields in _family(pid))
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    """Resident memory of a process and its children."""
+    return sum(int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20) for fields in _family(pid))
+
+
+def _family(pid: int) -> Iterator[list[str]]:
+    """What /proc tells of a process and its children, from the state on (proc_pid_stat(5))."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text("ascii", "replace").rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if str(pid) in (file.parent.name, fields[1]):
+            yield fields
