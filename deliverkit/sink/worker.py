@@ -31,10 +31,7 @@ _AT_ONCE = 8
 _GATHERED = 16  # verdicts sent together while there is more to do
 _PAUSE_S = 0.02  # for which a verdict may wait for others
 _FAMILIES = ("message", "sink")
-_DOORS = {  # what can be opened anew from a description; a door that keeps a record must stay in this process
-    f"deliverkit.world.{door}"
-    for door in ("dns.LiveDns", "overlay.ZoneDoor", "shared.PoliteDoor", "shared.SharedDoor", "table.NowhereDns")
-}
+_ZONES, _NOWHERE = "deliverkit.world.overlay.ZoneDoor", "deliverkit.world.table.NowhereDns"
 _START = "import sys; sys.path[:] = {path!r}; from deliverkit.sink.worker import serve; serve()"
 _LENGTH = 8  # octets of a frame's length
 
@@ -50,14 +47,46 @@ class Verdict(NamedTuple):
 def description(world: World, judging: Judging) -> bytes | None:
     """What the other process must know; None if this world cannot be opened there."""
     door: Any = world.dns
-    while door is not None:
-        if f"{type(door).__module__}.{type(door).__qualname__}" not in _DOORS:
-            return None
-        door = getattr(door, "below", None)
+    zones = []  # laid over, the uppermost first
+    while _kind(door) == _ZONES:
+        zones.append((door.zones, door.failures))
+        door = door.below
+    if world.vantage.mode == "live":
+        anew = World.live(world.vantage.resolvers).dns  # opens no socket until it is asked
+        below = None if _kinds(door) == _kinds(anew) else door
+    else:
+        below = door
+    if type(world) is not World or (below is not None and _kind(below) != _NOWHERE):
+        return None  # a story, a journal: a door that keeps a record must stay where somebody reads it
     try:
-        return pickle.dumps((world.dns, world.vantage, world.clock, judging))
+        return pickle.dumps((zones, below, world.vantage, world.clock, judging))
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
+
+
+def _opened(described: bytes) -> tuple[World, Judging]:
+    """The world of a description, and how to judge in it."""
+    from deliverkit.world.overlay import ZoneDoor
+    from deliverkit.world.table import NowhereSmtp
+
+    zones, door, vantage, clock, judging = pickle.loads(described)  # noqa: S301 - our own process wrote it
+    door = door or World.live(vantage.resolvers).dns
+    for laid, failures in reversed(zones):
+        door = ZoneDoor(laid, door, failures)
+    return World(door, NowhereSmtp(), vantage, clock), judging
+
+
+def _kind(door: object) -> str:
+    return f"{type(door).__module__}.{type(door).__qualname__}"
+
+
+def _kinds(door: Any) -> list[str]:
+    """Of a door and those below it."""
+    kinds = []
+    while door is not None:
+        kinds.append(_kind(door))
+        door = getattr(door, "below", None)
+    return kinds
 
 
 class Worker:
@@ -142,10 +171,8 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever prints must not get among the frames
     described = _read(sys.stdin.buffer)
     if described is not None:
-        dns, vantage, clock, judging = pickle.loads(described)  # noqa: S301 - our own process wrote it
-        from deliverkit.world.table import NowhereSmtp
-
-        asyncio.run(_Serving(World(dns, NowhereSmtp(), vantage, clock), judging, verdicts).run())
+        world, judging = _opened(described)
+        asyncio.run(_Serving(world, judging, verdicts).run())
 
 
 class _Serving:

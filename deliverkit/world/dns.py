@@ -11,8 +11,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
 
 from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.datagrams import Channel, Exchange, Unreachable
@@ -98,10 +96,6 @@ class LiveDns:
         self.patience_s = tuple(patience_s)
         self._health = {server: _Health(silent_s=0.8 * sum(self.patience_s)) for server in self.servers}
         self._channels: PerLoop[dict[Server, Channel]] = PerLoop(lambda: {s: Channel(s) for s in self.servers})
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: the same servers, with sockets of its own."""
-        return partial(LiveDns, patience_s=self.patience_s), (self.servers,)
 
     async def ask(self, question: Question) -> Answer:
         """Answer one question, following aliases that the server left unresolved."""

@@ -10,8 +10,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.doors import DnsDoor
@@ -33,12 +31,7 @@ class PoliteDoor:
 
     def __init__(self, below: DnsDoor, *, in_flight: int = IN_FLIGHT) -> None:
         self.below = below
-        self.in_flight = in_flight
         self._gate: PerLoop[asyncio.Semaphore] = PerLoop(lambda: asyncio.Semaphore(in_flight))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: the same bound, counted there."""
-        return partial(PoliteDoor, in_flight=self.in_flight), (self.below,)
 
     async def ask(self, question: Question) -> Answer:
         """Ask when it is our turn."""
@@ -68,10 +61,6 @@ class SharedDoor:
         self.entries = entries
         self._kept: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
         self._flights: PerLoop[dict[Question, _Flight]] = PerLoop(dict)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: an empty cache."""
-        return partial(SharedDoor, entries=self.entries), (self.below,)
 
     async def ask(self, question: Question) -> Answer:
         """The remembered answer, the one under way, or a new one."""
