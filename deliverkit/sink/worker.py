@@ -57,7 +57,7 @@ def description(world: World, judging: Judging) -> bytes | None:
     else:
         below = door
     if type(world) is not World or (below is not None and _kind(below) != _NOWHERE):
-        return None  # a story, a journal: a door that keeps a record must stay where somebody reads it
+        return None  # such as a journal's: a door that keeps a record must stay where somebody reads it
     try:
         return pickle.dumps((zones, below, world.vantage, world.clock, judging))
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -101,6 +101,8 @@ class Worker:
         self.ready = False
         self._heard = heard
         self._ended = ended
+        if not sys.executable:
+            raise OSError("this Python does not know where its interpreter is")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-c", _START.format(path=[entry or os.getcwd() for entry in sys.path])],  # noqa: PTH109
             stdin=subprocess.PIPE,
