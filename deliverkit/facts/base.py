@@ -68,9 +68,17 @@ class Facts:
         """A field's value, or the `Missing` that stands in for it."""
         return object.__getattribute__(self, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was observed; what was worked out from it is worked out again where it is unpickled."""
+        return _observed, (type(self), {f.name: self.raw(f.name) for f in dataclasses.fields(self)})  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(f'{f.name}={_short(self.raw(f.name))}' for f in fields)})"
+
+
+def _observed(kind: type[T], values: dict[str, Any]) -> T:
+    return kind(**values)
 
 
 def _short(value: Any) -> str:

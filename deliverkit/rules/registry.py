@@ -97,6 +97,11 @@ def families() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "registry"))
 
 
+def registered() -> tuple[Rule, ...]:
+    """The rules that are registered so far; nothing is imported."""
+    return tuple(_RULES.values())
+
+
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, ordered by family and id. Imports all rule families on first use."""
     return rules_of(*families())

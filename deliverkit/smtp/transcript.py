@@ -114,7 +114,10 @@ class Transcript:
     def line(self, by: Party, text: str) -> None:
         """Record one line without its CRLF, secrets masked: AUTH's initial response and answers to 334."""
         if by == "client":
-            text = ("*" if text == "*" else MASK) if self._secret_due else _AUTH.sub(rf"\1 {MASK}", text)
+            if self._secret_due:
+                text = "*" if text == "*" else MASK
+            elif text[:1] in ("A", "a"):
+                text = _AUTH.sub(rf"\1 {MASK}", text)
             self._secret_due = False
         else:
             self._secret_due = text.startswith("334")

@@ -111,8 +111,9 @@ class World:
 
     def at(self, now: datetime) -> World:
         """This world with its clock stopped at ``now``."""
-        moment = now if now.tzinfo else now.replace(tzinfo=UTC)
-        return World(self.dns, self.smtp, self.vantage, lambda: moment)
+        from deliverkit.world.table import fixed_clock
+
+        return World(self.dns, self.smtp, self.vantage, fixed_clock(now))
 
     def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:
         """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`.

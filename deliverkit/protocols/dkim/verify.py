@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deliverkit.flow import Answer, Flow, ask, together
-from deliverkit.protocols.dkim.canonical import Body, Field, NotAMessage, split_message
+from deliverkit.protocols.dkim.canonical import Body, Field, NotAMessage, bare_line_feeds, split_message
 from deliverkit.protocols.dkim.key import KeyRecord, looks_like_key, parse_key
 from deliverkit.protocols.dkim.proof import made_by
 from deliverkit.protocols.dkim.signature import ALGORITHMS, Signature, parse_signature
@@ -89,9 +89,9 @@ def verify_dkim(message: bytes, *, now: datetime) -> Flow[DkimVerdict]:
 
 def read_message(message: bytes) -> SignedMessage:
     """Split a message and read its DKIM-Signature fields. Never raises."""
-    bare_lf = message.count(b"\n") - message.count(b"\r\n")
+    bare_lf = bare_line_feeds(message)
     try:
-        fields, body = split_message(message)
+        fields, body = split_message(message, bare=bare_lf)
     except NotAMessage as bad:
         return SignedMessage((), Body(), (), bare_lf=bare_lf, unreadable=str(bad))
     found = [field for field in fields if field[0].lower().rstrip() == b"dkim-signature"]
