@@ -50,7 +50,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_copies_miss_the_same() -> None:
     seen = Weather(missing("no gauge"))
-    for other in (copy.copy(seen), copy.deepcopy(seen), pickle.loads(pickle.dumps(seen))):  # noqa: S301 - our own
+    for other in (copy.copy(seen), copy.deepcopy(seen), pickle.loads(pickle.dumps(seen))):
         with pytest.raises(Unobserved, match="no gauge"):
             _ = other.rain
         assert repr(other) == repr(seen)
