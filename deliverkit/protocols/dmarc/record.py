@@ -6,6 +6,7 @@ faults say where the text departs from it. Which record applies to a domain is `
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -111,8 +112,9 @@ def looks_like_dmarc(text: str) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_dmarc(text: str) -> DmarcRecord:
-    """Read a DMARC record.
+    """Read a DMARC record. Records are shared: those that are read several times are parsed once.
 
     Fault kinds beside those of `parse_taglist`: ``version`` (fatal), ``missing-semicolon``, ``invalid-policy``,
     ``invalid-value``, ``fo-combination``, ``fo-without-ruf``, ``removed-tag``, ``unknown-tag``, ``policy-not-second``
