@@ -49,6 +49,25 @@ class Rule:
         return annotation if isinstance(annotation, type) else _resolved(self.judge.__module__, annotation, self.judge)
 
 
+class RuleSet(tuple[Rule, ...]):
+    """Rules in the order in which they judge. It knows which of them judge what: few look at any one kind of facts."""
+
+    @functools.cached_property
+    def _by_kind(self) -> dict[type, tuple[Rule, ...]]:
+        return {}
+
+    def judging(self, kind: type) -> tuple[Rule, ...]:
+        """The rules made for facts of this class."""
+        if kind not in self._by_kind:
+            self._by_kind[kind] = tuple(r for r in self if r.facts_type in kind.__mro__)
+        return self._by_kind[kind]
+
+    @functools.cached_property
+    def existence_first(self) -> RuleSet:
+        """The same rules, the one that says whether there is such a domain in front."""
+        return RuleSet(sorted(self, key=lambda r: r.id != "MX001"))
+
+
 _TYPES: dict[tuple[str, str], type] = {}
 
 
@@ -62,7 +81,7 @@ def _resolved(module: str, annotation: str, judge: Callable[[Any], Findings]) ->
 
 _RULES: dict[str, Rule] = {}
 _loaded: set[str] = set()
-_chosen: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # what `rules_of` chose, until another rule is registered
+_chosen: dict[tuple[str, ...], RuleSet] = {}  # what `rules_of` chose, until another rule is registered
 
 
 def rule(id_: str, severity: Severity, reference: str) -> Callable[[F], F]:
@@ -99,12 +118,12 @@ def families() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "registry"))
 
 
-def all_rules() -> tuple[Rule, ...]:
+def all_rules() -> RuleSet:
     """Every rule, ordered by family and id. Imports all rule families on first use."""
     return rules_of(*families())
 
 
-def rules_of(*wanted: str) -> tuple[Rule, ...]:
+def rules_of(*wanted: str) -> RuleSet:
     """The rules of these families, and those of third parties; only what is wanted is imported."""
     if wanted in _chosen:
         return _chosen[wanted]
@@ -115,7 +134,7 @@ def rules_of(*wanted: str) -> tuple[Rule, ...]:
         _load_third_parties()
     own = set(families())
     chosen = (r for r in _RULES.values() if r.family in wanted or r.family not in own)
-    _chosen[wanted] = tuple(sorted(chosen, key=lambda r: (r.family, r.id)))
+    _chosen[wanted] = RuleSet(sorted(chosen, key=lambda r: (r.family, r.id)))
     return _chosen[wanted]
 
 
@@ -156,10 +175,8 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
     not_applicable: list[str] = []
     unasked: list[str] = []
     crashed: list[str] = []
-    kinds = type(facts).__mro__ if isinstance(facts, Facts) else ()
-    for r in rules:
-        if r.facts_type not in kinds:
-            continue
+    every = rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    for r in every.judging(type(facts)) if isinstance(facts, Facts) else ():
         drafts: list[Draft] = []
         try:
             for draft in r.judge(facts):  # one by one: those before an exception stay
