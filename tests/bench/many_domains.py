@@ -19,9 +19,12 @@ NETWORKS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
 PROVIDERS = {
     "google.com.": """\
 _spf TXT "v=spf1 include:_netblocks.google.com include:_netblocks2.google.com include:_netblocks3.google.com ~all"
-_netblocks TXT "v=spf1 ip4:35.190.247.0/24 ip4:64.233.160.0/19 ip4:66.102.0.0/20 ip4:66.249.80.0/20 ip4:72.14.192.0/18 ip4:74.125.0.0/16 ~all"
-_netblocks2 TXT "v=spf1 ip6:2001:4860:4000::/36 ip6:2404:6800:4000::/36 ip6:2607:f8b0:4000::/36 ip6:2800:3f0:4000::/36 ~all"
-_netblocks3 TXT "v=spf1 ip4:172.217.0.0/19 ip4:172.217.32.0/20 ip4:172.253.56.0/21 ip4:108.177.96.0/19 ip4:130.211.0.0/22 ~all"
+_netblocks TXT "v=spf1 ip4:35.190.247.0/24 ip4:64.233.160.0/19 ip4:66.102.0.0/20 ip4:66.249.80.0/20 " (
+  "ip4:72.14.192.0/18 ip4:74.125.0.0/16 ~all" )
+_netblocks2 TXT "v=spf1 ip6:2001:4860:4000::/36 ip6:2404:6800:4000::/36 ip6:2607:f8b0:4000::/36 " (
+  "ip6:2800:3f0:4000::/36 ~all" )
+_netblocks3 TXT "v=spf1 ip4:172.217.0.0/19 ip4:172.217.32.0/20 ip4:172.253.56.0/21 " (
+  "ip4:108.177.96.0/19 ip4:130.211.0.0/22 ~all" )
 aspmx.l A 142.250.102.26
 aspmx.l AAAA 2a00:1450:4025:401::1a
 alt1.aspmx.l A 142.250.153.26
@@ -30,7 +33,8 @@ alt1.aspmx.l AAAA 2a00:1450:4013:c16::1a
     "1e100.net.": "rb-in-f26 A 142.250.102.26\nrb-in-f26 AAAA 2a00:1450:4025:401::1a\n"
     "ea-in-f26 A 142.250.153.26\nea-in-f26 AAAA 2a00:1450:4013:c16::1a\n",
     "outlook.com.": """\
-spf.protection TXT "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 ip4:52.100.0.0/15 ip4:52.102.0.0/16 ip4:104.47.0.0/17 ip6:2a01:111:f400::/48 ip6:2a01:111:f403::/49 -all"
+spf.protection TXT "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 ip4:52.100.0.0/15 ip4:52.102.0.0/16 " (
+  "ip4:104.47.0.0/17 ip6:2a01:111:f400::/48 ip6:2a01:111:f403::/49 -all" )
 """,
     "sendgrid.net.": """\
 @ TXT "v=spf1 ip4:167.89.0.0/17 ip4:208.117.48.0/20 ip4:50.31.32.0/19 include:ab.sendgrid.net ~all"
