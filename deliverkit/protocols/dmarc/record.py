@@ -28,7 +28,7 @@ _SWALLOWED = re.compile(r"[\s,]((?:np|sp|p|rua|ruf|adkim|aspf|fo|pct|psd|rf|ri|t
 _FO_PAIRS = ("0", "1", "d", "s", "d:s", "s:d")  # RFC 9989 §4.8; RFC 7489 allowed any list
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DmarcRecord:
     """What a receiver makes of one text.
 
@@ -52,7 +52,7 @@ class DmarcRecord:
     tags: TagList
     faults: tuple[Fault, ...]
 
-    @property
+    @functools.cached_property  # every DMARC rule asks
     def broken_policies(self) -> tuple[str, ...]:
         """Those of sp and np that are there and invalid; they void the policy as a whole (RFC 9989 §4.10.1)."""
         return tuple(name for name in ("sp", "np") if self.tags.get(name) and not getattr(self, name))
@@ -62,7 +62,7 @@ class DmarcRecord:
         """True if the record states a policy: a valid p, and no invalid sp or np."""
         return self.p is not None and not self.broken_policies
 
-    @property
+    @functools.cached_property
     def reports_to(self) -> tuple[ReportUri, ...]:
         """The valid URIs of rua."""
         return tuple(uri for uri in self.rua if uri.valid)
