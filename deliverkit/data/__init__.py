@@ -78,6 +78,7 @@ class Selector(NamedTuple):
     deep: bool = False
 
 
+@functools.cache
 def _read(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")  # importlib.resources costs more than the data
 
@@ -141,14 +142,24 @@ def recognise(
     Only entries that hold one of these names are parsed: reading all of the file takes longer than most audits.
     """
     includes = {key(name) for name in spf_includes}
-    telling = {f'"{name}"' for name in includes.union(*map(_ancestors, (*mx_hosts, *dkim_targets)))}
+    telling = includes.union(*map(_ancestors, (*mx_hosts, *dkim_targets)))
+    holding = sorted({place for name in telling for place in _holding(name)})
     return tuple(
         p
-        for p in (_parsed(entry) for entry in _entries() if any(name in entry for name in telling))
+        for p in (_parsed(_entries()[place]) for place in holding)
         if any(within(host, suffix) for host in mx_hosts for suffix in p.mx)
         or includes & {p.spf_include, *p.spf_others}
         or any(within(target, suffix) for target in dkim_targets for suffix in p.dkim_targets)
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _holding(name: str) -> tuple[int, ...]:
+    """The places of the entries that hold a name; nearly all names stand in none."""
+    quoted = f'"{name}"'
+    if quoted not in _read("providers.toml"):
+        return ()
+    return tuple(place for place, entry in enumerate(_entries()) if quoted in entry)
 
 
 def _ancestors(name: str) -> set[str]:

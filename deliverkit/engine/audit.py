@@ -221,7 +221,7 @@ def judged(
     subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
 ) -> Report:
     """Let the rules judge the domain, each of its ports, and the place we looked from."""
-    rules = sorted(rules_of(*_families(options)), key=lambda r: r.id != "MX001")  # first: is there such a domain?
+    rules = rules_of(*_families(options)).existence_first
     severities = dict(options.severities)
     seen = facts.raw("ports")
     rows = () if isinstance(seen, Missing) else seen

@@ -317,6 +317,8 @@ def _ask_all(
     answers = yield from together(*(ask(_key_name(selector, domain), "TXT") for selector in tried))
     kept = []
     for selector, answer in zip(tried, answers, strict=True):
+        if not answer.records and not answer.aliases:  # nearly all: nothing to read
+            continue
         records = _records(answer)
         resting = bool(answer.known and answer.aliases and not answer.records and selector in sources)
         if (records and not _same(answer, guard)) or (resting and not guard.aliases):

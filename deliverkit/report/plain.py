@@ -26,6 +26,8 @@ def plain(text: str, limit: int | None = None) -> str:
 
 def plain_json(text: str) -> str:
     """JSON of the same meaning without what `plain` would escape: terminals show it as well."""
+    if text.isascii() and "\x7f" not in text:  # JSON has escaped the other controls already (RFC 8259 §7)
+        return text
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else _utf16(match[0]), text)
 
 

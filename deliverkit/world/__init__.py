@@ -140,7 +140,14 @@ class World:
     async def run(self, flow: Flow[T]) -> T:
         """Run a DNS flow to its end."""
         tell = self.dns.tell
-        return await adrive(flow, self.dns.ask) if tell is None else drive(flow, tell)
+        if tell is not None:
+            return drive(flow, tell)
+        begin = getattr(self.dns, "begin", None)
+        if begin is None:
+            return await adrive(flow, self.dns.ask)
+        from deliverkit.world.strands import run_begun
+
+        return await run_begun(flow, begin)
 
     async def converse(
         self,

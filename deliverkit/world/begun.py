@@ -16,7 +16,8 @@ from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
 
 Outcome: TypeAlias = "Answer | BaseException"
-"""An exception is a fault of ours on its way to whoever asked; what the world does is an `Answer`."""
+"""An exception is a fault of ours on its way to whoever asked, or `asyncio.CancelledError` where the door was closed
+meanwhile; what the world does is an `Answer`."""
 
 Done: TypeAlias = "Callable[[Outcome], None]"
 
@@ -51,12 +52,15 @@ class ByTasks:
         task = asyncio.create_task(self._door.ask(question))
         tasks.add(task)
 
+        one = _ByTask(task)
+
         def ended(task: asyncio.Task[Answer]) -> None:
             tasks.discard(task)
-            report(task, done)
+            if not one.taken_back:
+                done(asyncio.CancelledError() if task.cancelled() else task.exception() or task.result())
 
         task.add_done_callback(ended)
-        return _ByTask(task)
+        return one
 
     async def aclose(self) -> None:
         """Cancel what is under way, wait until it has ended, and let go of what lies below."""
@@ -65,12 +69,14 @@ class ByTasks:
 
 
 class _ByTask:
-    __slots__ = ("_task",)
+    __slots__ = ("_task", "taken_back")
 
     def __init__(self, task: asyncio.Task[Answer]) -> None:
         self._task = task
+        self.taken_back = False
 
     def cancel(self) -> None:
+        self.taken_back = True
         self._task.cancel()
 
 
@@ -96,7 +102,9 @@ def settle(future: asyncio.Future[Answer], outcome: Outcome) -> None:
     """Wake who waits."""
     if future.done():
         return
-    if isinstance(outcome, BaseException):
+    if isinstance(outcome, asyncio.CancelledError):
+        future.cancel()
+    elif isinstance(outcome, BaseException):
         future.set_exception(outcome)
     else:
         future.set_result(outcome)

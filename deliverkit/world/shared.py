@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
 from deliverkit.flow import Answer, Question, Status
-from deliverkit.world.begun import Begun, Outcome, beginning, settle
+from deliverkit.world.begun import Begun, Done, Outcome, awaited, beginning
 from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.values import canonical
@@ -34,12 +35,49 @@ _Key: TypeAlias = "tuple[str, str]"
 class _Flight:
     """A question under way, and who waits for it."""
 
-    __slots__ = ("begun", "outcome", "waiting")
+    __slots__ = ("begun", "over", "waiting")
 
     def __init__(self) -> None:
         self.begun: Begun | None = None
-        self.outcome: Outcome | None = None
-        self.waiting: list[asyncio.Future[Answer]] = []
+        self.over = False
+        self.waiting: list[_Waiter] = []
+
+
+class _Waiter:
+    """Somebody who waits for a flight; ``question`` is as it was asked."""
+
+    __slots__ = ("_done", "_flight", "_leave", "question")
+
+    def __init__(self, question: Question, done: Done, flight: _Flight, leave: Callable[[_Flight], None]) -> None:
+        self.question = question
+        self._done = done
+        self._flight = flight
+        self._leave = leave
+
+    def told(self, outcome: Outcome) -> None:
+        self._done(_asked_as(self.question, outcome) if isinstance(outcome, Answer) else outcome)
+
+    def cancel(self) -> None:
+        if self in self._flight.waiting:
+            self._flight.waiting.remove(self)
+            self._leave(self._flight)
+
+
+class _Answered:
+    """A question that was answered at once."""
+
+    def cancel(self) -> None:
+        """There is nothing to take back."""
+
+
+_ANSWERED = _Answered()
+
+
+def _asked_as(question: Question, answer: Answer) -> Answer:
+    """The answer to the question as it was written."""
+    if answer.question is question or answer.question == question:
+        return answer
+    return replace(answer, question=question)
 
 
 class SharedDoor:
@@ -56,14 +94,28 @@ class SharedDoor:
 
     async def ask(self, question: Question) -> Answer:
         """The remembered answer, the one under way, or a new one."""
+        answer = self._remembered((canonical(question.name) or question.name, question.type))
+        return await awaited(self, question) if answer is None else _asked_as(question, answer)
+
+    def begin(self, question: Question, done: Done) -> Begun:
+        """The same by callback. The last to leave a flight ends it."""
         name = canonical(question.name) or question.name
         key = (name, question.type)
         answer = self._remembered(key)
-        if answer is None:
-            answer = await self._flown(key, question if name == question.name else Question(name, question.type))
-        if answer.question is question or answer.question == question:
-            return answer
-        return replace(answer, question=question)
+        if answer is not None:
+            done(_asked_as(question, answer))
+            return _ANSWERED
+        flights = self._flights.get()
+        flight = flights.get(key)
+        first = flight is None
+        if flight is None:
+            flight = flights[key] = _Flight()
+        waiter = _Waiter(question, done, flight, partial(self._left, flights, key))
+        flight.waiting.append(waiter)
+        if first:
+            asked = question if name == question.name else Question(name, question.type)
+            flight.begun = self._below.begin(asked, partial(self._landed, flights, key, flight))
+        return waiter
 
     def _remembered(self, key: _Key) -> Answer | None:
         kept = self._kept.get(key)
@@ -76,50 +128,38 @@ class SharedDoor:
         self._kept.move_to_end(key)
         return answer
 
-    async def _flown(self, key: _Key, question: Question) -> Answer:
-        """Join the flight of this question, or start it. The last to leave a flight ends it."""
-        flights = self._flights.get()
-        flight = flights.get(key)
-        if flight is None:
-            flight = flights[key] = _Flight()
-            flight.begun = self._below.begin(question, partial(self._landed, flights, key, flight))
-        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        if flight.outcome is not None:
-            settle(waiting, flight.outcome)
-        flight.waiting.append(waiting)
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            flight.waiting.remove(waiting)
-            if not flight.waiting and flight.outcome is None and flight.begun is not None:
-                if flights.get(key) is flight:
-                    del flights[key]
-                flight.begun.cancel()
-            raise
-
     def _landed(self, flights: dict[_Key, _Flight], key: _Key, flight: _Flight, outcome: Outcome) -> None:
-        flight.outcome = outcome
         if flights.get(key) is flight:
             del flights[key]
         if isinstance(outcome, Answer):
             self._kept[key] = (time.monotonic() + lifetime(outcome), outcome)
             if len(self._kept) > self.entries:
                 self._kept.popitem(last=False)
-            for waiting in flight.waiting:
-                if not waiting.done():
-                    waiting.set_result(outcome)
+        self._tell(flight, outcome)
+
+    @staticmethod
+    def _left(flights: dict[_Key, _Flight], key: _Key, flight: _Flight) -> None:
+        if flight.waiting or flight.over:
             return
-        for waiting in flight.waiting:
-            settle(waiting, outcome)
+        flight.over = True
+        if flights.get(key) is flight:
+            del flights[key]
+        if flight.begun is not None:
+            flight.begun.cancel()
+
+    @staticmethod
+    def _tell(flight: _Flight, outcome: Outcome) -> None:
+        flight.over = True
+        waiting, flight.waiting = flight.waiting, []
+        for one in waiting:
+            one.told(outcome)
 
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
         for flight in (self._flights.pop() or {}).values():
             if flight.begun is not None:
                 flight.begun.cancel()
-                flight.begun = None
-            for waiting in flight.waiting:
-                waiting.cancel()
+            self._tell(flight, asyncio.CancelledError())
         await self._below.aclose()
 
 

@@ -176,7 +176,8 @@ def spf_tree(domain: str, known: dict[Question, Answer] | None = None) -> Flow[T
         heard = yield from together(*(ask(q.name, q.type) for q in lacking))
         answers.update(zip(lacking, heard, strict=True))
     unknown = tuple(dict.fromkeys(a.why() for q, a in answers.items() if q in grower.used and not a.known))
-    worst = (worst_path(root, 4), worst_path(root, 6))
+    four = worst_path(root, 4)
+    worst = (four, worst_path(root, 6, four.lookups))
     return Tree(root, worst, unknown, grower.cut or bool(grower.lacking), answers)
 
 
@@ -292,17 +293,22 @@ class _Grower:
 # -- the worst path -------------------------------------------------------------------------------------
 
 
-def worst_path(root: Node, family: int) -> WorstPath:
-    """The dearest evaluation for clients of a family: by lookups, by voids, by voids to the letter."""
+def worst_path(root: Node, family: int, lookups: Steps | None = None) -> WorstPath:
+    """The dearest evaluation for clients of a family: by lookups (the same for both), by voids, by voids to the letter.
+
+    Most trees have no void at all, and then the paths need not be walked.
+    """
 
     def void(strict: bool) -> Callable[[Branch], int]:
         return lambda branch: branch.voids(family, strict=strict)
 
+    any_void = any(branch.voids(family, strict=True) for _, branch in root.entered())
+    strict = _dearest(root, void(True)) if any_void else ()
     return WorstPath(
         family,
-        _dearest(root, lambda branch: int(branch.counts)),
-        _dearest(root, void(False)),
-        _dearest(root, void(True)),
+        _dearest(root, lambda branch: int(branch.counts)) if lookups is None else lookups,
+        _dearest(root, void(False)) if strict else (),  # whatever is void is void to the letter
+        strict,
     )
 
 
