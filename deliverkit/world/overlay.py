@@ -47,12 +47,13 @@ class ZoneDoor:
     def _tell(self, question: Question) -> Answer:
         """Zones do not change, so neither does what they say to a question: it is kept."""
         key = question.name, question.type
-        known, below = self._told.get(key), self.below.tell
-        if known is None and below is not None:
+        known = self._told.get(key)
+        if known is None:
+            below = self.below.tell
+            assert below is not None  # or we would not be asked
             if len(self._told) >= MOST_TOLD:
                 self._told.clear()
             known = self._told[key] = drive(self._answer(question), below)
-        assert known is not None  # there is somebody below who tells, or we would not be asked
         return known
 
     def _answer(self, question: Question) -> Flow[Answer]:

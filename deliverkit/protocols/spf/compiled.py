@@ -11,6 +11,7 @@ What this file will not do: evaluate, or ask. `deliverkit.protocols.spf.evaluate
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
@@ -19,13 +20,15 @@ from deliverkit.protocols.spf.lookups import question_about
 from deliverkit.protocols.spf.macro import NAME_OCTETS, MacroString, literal_name
 from deliverkit.protocols.spf.record import (
     LARGEST_KEPT,
+    PLAIN,
+    PLAIN_NAME,
     QUALIFIERS,
-    Directive,
     Modifier,
     Record,
     Result,
     is_spf,
     parse_record,
+    plain_network,
 )
 
 Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
@@ -89,11 +92,18 @@ class Query(NamedTuple):
 class Program(NamedTuple):
     """A record as it is walked: its parts in order, and the redirect that counts (RFC 7208 §6.1)."""
 
-    record: Record
-    fatal: Fault | None  # the first syntax error: such a record is never walked (§4.6), and has no parts
+    text: str
+    fatal: Fault | None = None  # the first syntax error: such a record is never walked (§4.6), and has no parts
     parts: tuple[Networks | Query, ...] = ()
     redirect: Query | None = None
+    explanation: Modifier | None = None
+    terms: tuple[str, ...] = ()  # the directives as written, by place
     results: tuple[Result, ...] = ()  # of a match, by place
+
+    @property
+    def record(self) -> Record:
+        """The record with every term and its place in the text."""
+        return parse_record(self.text)
 
 
 _kept: dict[tuple[tuple[bytes, ...], ...], tuple[int, Program | None]] = {}
@@ -109,7 +119,7 @@ def published(records: tuple[tuple[bytes, ...], ...]) -> tuple[int, Program | No
         return known
     texts = [b"".join(record).decode("utf-8", "surrogateescape") for record in records]  # §3.3
     chosen = [text for text in texts if is_spf(text)]
-    read = len(chosen), compiled(parse_record(chosen[0])) if len(chosen) == 1 else None
+    read = len(chosen), compiled(chosen[0]) if len(chosen) == 1 else None
     if sum(map(len, texts)) <= LARGEST_KEPT:
         if len(_kept) >= MOST_KEPT:
             _kept.clear()
@@ -122,31 +132,102 @@ def forget() -> None:
     _kept.clear()
 
 
-def compiled(record: Record) -> Program:
-    """The program of a record."""
+def compiled(text: str) -> Program:
+    """The program of a record: a plain one is read for its networks and names alone, any other by the whole grammar."""
+    return plain_program(text) or program_of(parse_record(text))
+
+
+def program_of(record: Record) -> Program:
+    """The program of a record with whatever is in it."""
     fatal = record.fatal
     if fatal:
-        return Program(record, fatal)
-    parts: list[Networks | Query] = []
-    four, six = _Run(MASKS4), _Run(MASKS6)
-    for place, directive in enumerate(record.directives):
+        return Program(record.text, fatal)
+    made = _Maker()
+    for directive in record.directives:
         name = directive.name
         if name == "ip4":
-            four.hold(directive.network, directive.prefix4, place)
+            made.four.hold(directive.network, directive.prefix4, len(made.terms))
         elif name == "ip6":
-            six.hold(directive.network, directive.prefix6, place)
-        elif name == "all":  # a network of no bits, in both families
-            four.hold(0, 0, place)
-            six.hold(0, 0, place)
+            made.six.hold(directive.network, directive.prefix6, len(made.terms))
+        elif name == "all":
+            made.every()
         else:
-            if four.tables or six.tables:
-                parts.append(Networks(four.taken(), six.taken()))
-            parts.append(_query(directive, place, name))
-    if four.tables or six.tables:
-        parts.append(Networks(four.taken(), six.taken()))
+            made.query(directive.text, name, directive.spec, (32 - directive.prefix4, 128 - directive.prefix6))
+        made.term(directive.text, directive.qualifier)
     redirect = record.effective_redirect
-    after = _query(redirect, len(record.directives), "redirect") if redirect else None
-    return Program(record, None, tuple(parts), after, tuple([QUALIFIERS[d.qualifier] for d in record.directives]))
+    return made.program(record.text, (redirect.text, redirect.spec) if redirect else None, record.explanation)
+
+
+def plain_program(text: str) -> Program | None:
+    """The program of a record in which every term is plain; None for any other. Most records are plain."""
+    if text[:7] != "v=spf1 ":
+        return None
+    made = _Maker()
+    four, six, terms, results = made.four.hold, made.six.hold, made.terms, made.results
+    redirect: tuple[str, MacroString] | None = None
+    ends = False
+    for word in text[7:].split(" "):
+        network = plain_network(word)
+        if network:
+            family, number, prefix = network
+            (four if family == 4 else six)(number, prefix, len(terms))
+            terms.append(word)
+            results.append(Result.PASS)
+            continue
+        match = _PLAIN_TERM.fullmatch(word)
+        if match is None or (match[5] and redirect):
+            if word:
+                return None
+            continue  # terms may have several spaces between them (§4.6.1)
+        qualifier, kind, name, bare, target = match.groups()
+        if target:
+            redirect = word, MacroString(target, (target,))
+            continue
+        if bare == "all":
+            ends = True
+            made.every()
+        else:
+            made.query(word, kind or bare, MacroString(name, (name,)) if name else None, (0, 0))
+        made.term(word, qualifier or "+")
+    return made.program(text, None if ends else redirect, None)
+
+
+_PLAIN_TERM = re.compile(rf"{PLAIN.pattern}|redirect=({PLAIN_NAME})")
+
+
+class _Maker:
+    """Puts a program together, term by term."""
+
+    def __init__(self) -> None:
+        self.parts: list[Networks | Query] = []
+        self.terms: list[str] = []
+        self.results: list[Result] = []
+        self.four, self.six = _Run(MASKS4), _Run(MASKS6)
+
+    def term(self, text: str, qualifier: str) -> None:
+        """The next directive was read."""
+        self.terms.append(text)
+        self.results.append(QUALIFIERS[qualifier])
+
+    def every(self) -> None:
+        """All is a network of no bits, in both families (§5.1)."""
+        self.four.hold(0, 0, len(self.terms))
+        self.six.hold(0, 0, len(self.terms))
+
+    def query(self, text: str, name: str, spec: MacroString | None, shifts: tuple[int, int]) -> None:
+        """A directive that asks ends the run of those that do not."""
+        self._close()
+        self.parts.append(_query(text, len(self.terms), name, spec, shifts))
+
+    def _close(self) -> None:
+        if self.four.tables or self.six.tables:
+            self.parts.append(Networks(self.four.taken(), self.six.taken()))
+
+    def program(self, text: str, redirect: tuple[str, MacroString] | None, explanation: Modifier | None) -> Program:
+        """The program; ``redirect`` is the text of the modifier that counts and its domain-spec."""
+        self._close()
+        after = redirect and _query(redirect[0], len(self.terms), "redirect", redirect[1], (0, 0))
+        return Program(text, None, tuple(self.parts), after, explanation, tuple(self.terms), tuple(self.results))
 
 
 class _Run:
@@ -177,12 +258,9 @@ MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
 MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
 
 
-def _query(term: Directive | Modifier, place: int, name: str) -> Query:
-    spec = term.spec
+def _query(text: str, place: int, name: str, spec: MacroString | None, shifts: tuple[int, int]) -> Query:
     leads = name in ("include", "redirect")
     letters = spec.letters if spec else ""
-    local = "s" in letters or "l" in letters
     target = literal_name(spec) if spec and not letters else None
     question = record_question(target.removesuffix(".")) if target and leads else None
-    shifts = (32 - term.prefix4, 128 - term.prefix6) if isinstance(term, Directive) else (0, 0)
-    return Query(term.text, place, name, spec, leads, local, target, question, shifts)
+    return Query(text, place, name, spec, leads, "s" in letters or "l" in letters, target, question, shifts)

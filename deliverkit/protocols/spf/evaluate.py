@@ -202,7 +202,7 @@ class _Check(Lookups):
         if result is PASS:  # §5.2: only the target's pass is a match
             tried.outcome, entered.result = "match", program.results[tried.place]
         elif result is Result.NONE:  # §5.2: none makes a permerror
-            text = program.record.directives[tried.place].text
+            text = program.terms[tried.place]
             why = f"{text}: {inner.reason.partition(' (RFC')[0]} (RFC 7208 §5.2)"
             self._broken(entered, tried, permerror(why))
         elif result in (Result.TEMPERROR, Result.PERMERROR):  # §5.2: they pass through
@@ -300,7 +300,7 @@ class _Check(Lookups):
         """
         while entered.redirected and entered.redirected.inner:
             entered = entered.redirected.inner
-        modifier = entered.program.record.explanation if entered.program else None
+        modifier = entered.program.explanation if entered.program else None
         if modifier is None:
             return None
         if not modifier.spec.letters.isdisjoint("sl") and not self.sender.rpartition("@")[0].isascii():  # RFC 8616 §4

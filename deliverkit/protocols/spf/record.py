@@ -164,8 +164,25 @@ def forget() -> None:
 
 
 # names without macros that end in letters: a toplabel (§7.1), and no address
-_PLAIN = re.compile(r"([-+~?]?)(?:(include|a|mx|exists):((?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,})|(all|a|mx))")
+PLAIN_NAME = r"(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,}"
+PLAIN = re.compile(rf"([-+~?]?)(?:(include|a|mx|exists):({PLAIN_NAME})|(all|a|mx))")
 _PREFIXES = {str(length): length for length in range(129)}
+
+
+def plain_network(text: str) -> tuple[int, int, int] | None:
+    """Family, network and prefix length of a term such as ``ip4:192.0.2.0/24``, as nearly all are written."""
+    kind = text[:4]
+    if kind == "ip4:":
+        address, slash, digits = text[4:].partition("/")
+        number = parse_ip4(address)
+        prefix = _PREFIXES.get(digits, 99) if slash else 32
+        return (4, number, prefix) if number is not None and prefix <= 32 else None
+    if kind == "ip6:":
+        address, slash, digits = text[4:].partition("/")
+        number = parse_ip6(address)
+        prefix = _PREFIXES.get(digits, 999) if slash else 128
+        return (6, number, prefix) if number is not None and prefix <= 128 else None
+    return None
 
 
 class _Reader:
@@ -199,34 +216,19 @@ class _Reader:
         self.directives.append(directive)
 
     def plain(self, text: str, start: int) -> bool:
-        """Read a term as nearly all are written: ``ip4:192.0.2.0/24``, ``include:example.com``, ``mx``, ``-all``.
-
-        False leaves it to `term`, which reads everything, and would read these alike.
-        """
-        found = self._plain_network(text, (start, start + len(text)))
-        if found is None:
-            match = _PLAIN.fullmatch(text)
-            if match is None:
-                return False
-            qualifier, kind, name, bare = match.groups()
-            spec = MacroString(name, (name,)) if name else None
-            found = Directive(text, (start, start + len(text)), qualifier or "+", kind or bare, spec)
-        self.directive(found)
+        """Read a term that is written as nearly all are; False leaves it to `term`, which would read it alike."""
+        span, network = (start, start + len(text)), plain_network(text)
+        if network:
+            prefixes = (network[2], 128) if network[0] == 4 else (32, network[2])
+            self.directive(Directive(text, span, "+", text[:3], None, network[1], *prefixes))
+            return True
+        match = PLAIN.fullmatch(text)
+        if match is None:
+            return False
+        qualifier, kind, name, bare = match.groups()
+        spec = MacroString(name, (name,)) if name else None
+        self.directive(Directive(text, span, qualifier or "+", kind or bare, spec))
         return True
-
-    def _plain_network(self, text: str, span: tuple[int, int]) -> Directive | None:
-        kind = text[:4]
-        if kind == "ip4:":
-            address, slash, digits = text[4:].partition("/")
-            number, prefix = parse_ip4(address), _PREFIXES.get(digits, 99) if slash else 32
-            if number is not None and prefix <= 32:
-                return Directive(text, span, "+", "ip4", None, number, prefix)
-        elif kind == "ip6:":
-            address, slash, digits = text[4:].partition("/")
-            number, prefix = parse_ip6(address), _PREFIXES.get(digits, 999) if slash else 128
-            if number is not None and prefix <= 128:
-                return Directive(text, span, "+", "ip6", None, number, 32, prefix)
-        return None
 
     def cut_in_two(self, head: str, tail: str, start: int, end: int) -> None:
         """``include: example.com``: a space after the colon, which makes two broken terms of one."""

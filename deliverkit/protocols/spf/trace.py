@@ -114,7 +114,7 @@ class Entered:
         """Why it ended so, in a sentence."""
         if self.why or self.program is None:
             return self.why
-        return f"{self.domain}: {self.program.record.directives[self.place].text} matched"
+        return f"{self.domain}: {self.program.terms[self.place]} matched"
 
     def end(self, result: Result, why: str) -> None:
         """The record has ended, not by a match."""
@@ -126,11 +126,11 @@ class Entered:
             return None
         if self.redirected and self.program.redirect:
             return self.program.redirect.text, self.redirected.inner
-        directives = self.program.record.directives
-        if not 0 <= self.place < len(directives):
+        terms = self.program.terms
+        if not 0 <= self.place < len(terms):
             return None
         last = self.tried[-1] if self.tried else None
-        return directives[self.place].text, last.inner if last and last.place == self.place else None
+        return terms[self.place], last.inner if last and last.place == self.place else None
 
 
 def told(entered: Entered) -> Evaluation:

@@ -103,7 +103,7 @@ def test_result_and_trace_are_those_of_a_walk_term_by_term(
 def test_tables_name_the_first_network_that_holds_the_client(terms: list[str], number: int) -> None:
     """However many masks there are, the smallest place wins."""
     parsed = parse_record(" ".join(["v=spf1", *terms]))
-    program = compiled.compiled(parsed)
+    program = compiled.program_of(parsed)
     found = min((part.first(True, number) for part in program.parts if isinstance(part, Networks)), default=NOWHERE)
     holding = [
         place
@@ -137,11 +137,13 @@ def test_addresses_are_read_as_the_standard_library_reads_them(text: str) -> Non
         assert parse(text) == expected
 
 
-@settings(max_examples=150)
+@settings(max_examples=250)
 @given(
     st.lists(
         _networks
         | _asking
+        | _ends
+        | st.sampled_from(["redirect=a.example", "a:a.example", "-include:b.example", "", "mx", "ip4:192.0.2.1"])
         | st.from_regex(r"[-+~?]?(include|a|mx|exists|all|ptr)[:/]?[a-z0-9_.%/-]{0,9}", fullmatch=True)
         | st.text(alphabet="ip46:/.0129a~-+ %{}=\u00fc\t", max_size=12),
         max_size=6,
@@ -154,6 +156,8 @@ def test_the_short_way_to_read_terms_finds_what_the_long_way_finds(text: str) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record._Reader, "plain", lambda *_: False)
         assert record.parse_record.__wrapped__(text) == usual
+    plain = compiled.plain_program(text)
+    assert plain is None or plain == compiled.program_of(usual)
 
 
 def test_what_is_kept_is_bounded() -> None:
