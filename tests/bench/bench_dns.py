@@ -140,7 +140,7 @@ def rows(folder: Path, total: int) -> list[Row]:
         Row("dnsperf", "encode, one socket, count response codes (C)", perf, total * 4),
         Row("dnspython asyncresolver", "Message objects, a socket a query, timeout", client("dnspython", slow), slow),
         Row("aiodns", "c-ares, one socket; no TLSA", client("aiodns", total // 3, python), total // 3),
-        Row("deliverkit LiveDns", "retries, health, fallbacks, 32 random ports and ids, cap in flight",
+        Row("deliverkit LiveDns", "retries, health, EDNS/TCP fallback, 32 random ports, random ids, cap in flight",
             client("live", total), total),
         Row("deliverkit World.live().dns", "all that, and cache (each a miss) with single flight",
             client("world", total), total),
