@@ -47,27 +47,85 @@ class Evidence:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
+STRING_OCTETS = 255
+"""The most that one character-string of a TXT record holds (RFC 1035 §3.3)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordText:
-    """A record to publish, in presentation form."""
+    """A record to publish or to take out. ``value`` is in presentation form; of TXT it is the text, strings joined."""
 
     name: str
     type: str
     value: str
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The record as a zone file holds it (RFC 1035 §5.1); a text of several strings stands in parentheses."""
+        head = f"{self.name}. {self.type} "
+        if self.type not in ("TXT", "SPF"):
+            return (head + self.value,)
+        first, *rest = (_quoted(string) for string in _strings(self.value))
+        if not rest:
+            return (head + first,)
+        head += "( "
+        return (head + first, *(" " * len(head) + string for string in rest[:-1]), f"{' ' * len(head)}{rest[-1]} )")
+
+    @property
     def line(self) -> str:
-        """The record as a line of a zone file; a text that is not quoted yet is put into quotation marks."""
-        quoted = self.type == "TXT" and not self.value.startswith('"')
-        return f'{self.name}. {self.type} "{self.value}"' if quoted else f"{self.name}. {self.type} {self.value}"
+        """The same on one line."""
+        return " ".join(line.strip() for line in self.lines)
+
+
+def _strings(text: str) -> list[bytes]:
+    """The text cut into character-strings, behind a blank where one stands in the second half of a string."""
+    octets = text.encode("utf-8", "surrogateescape")
+    cut = []
+    while len(octets) > STRING_OCTETS:
+        blank = octets.rfind(b" ", STRING_OCTETS // 2, STRING_OCTETS)
+        end = STRING_OCTETS if blank < 0 else blank + 1
+        cut.append(octets[:end])
+        octets = octets[end:]
+    return [*cut, octets]
+
+
+def _quoted(octets: bytes) -> str:
+    """One character-string in quotation marks; what a master file cannot hold is escaped (RFC 1035 §5.1)."""
+    inner = "".join(
+        f"\\{chr(octet)}" if octet in b'"\\' else chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
+        for octet in octets
+    )
+    return f'"{inner}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What to do about it. ``text`` is never empty."""
+    """What to do about it. ``text`` is never empty.
+
+    ``removes`` are taken out of DNS and ``records`` published, in this order. ``rejudged`` is True if the subject was
+    judged again with both applied, and came out better; ``effect`` says what changed ("error → pass, SPF lookups
+    12 → 8"), or why that could not be seen.
+    """
 
     text: str
     records: tuple[RecordText, ...] = ()
+    removes: tuple[RecordText, ...] = ()
+    rejudged: bool = False
+    effect: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to publish, line by line of a zone file; what else goes is told in its comments.
+
+        A single record that is replaced at its own name and type is not repeated: the evidence shows it.
+        """
+        places = {(record.name, record.type) for record in self.records}
+        plain = len(self.removes) == 1 and all((gone.name, gone.type) in places for gone in self.removes)
+        gone = () if plain else self.removes
+        return (
+            *(f"; remove: {line}" for record in gone for line in record.lines),
+            *(line for record in self.records for line in record.lines),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +151,7 @@ class Draft:
     evidence: tuple[Evidence, ...] = ()
     fix: str | None = None
     records: tuple[RecordText, ...] = ()
+    removes: tuple[RecordText, ...] = ()
     subject: str | None = None
 
 
@@ -102,10 +161,14 @@ def finding(
     at: Evidence | tuple[Evidence, ...] = (),
     fix: str | None = None,
     records: tuple[RecordText, ...] = (),
+    removes: tuple[RecordText, ...] = (),
     subject: str | None = None,
 ) -> Draft:
-    """Say what is wrong *here*. Without ``fix`` the Fix section of the rule's docstring is used."""
-    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, subject)
+    """Say what is wrong *here*. Without ``fix`` the Fix section of the rule's docstring is used.
+
+    ``records`` replace what stands at their names and is of their kind; ``removes`` names what must go besides.
+    """
+    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, removes, subject)
 
 
 def evidence_of(

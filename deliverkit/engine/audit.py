@@ -7,11 +7,11 @@ rules judge the facts. It knows the order of things and nothing about any protoc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
@@ -24,12 +24,18 @@ from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.findings import Judgement
-from deliverkit.flow import Flow
+from deliverkit.flow import Answer, Flow, Question, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
 from deliverkit.rules.registry import families, judge, rules_of
 from deliverkit.world import World
+
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
+
+Heard: TypeAlias = dict[str, dict[Question, Answer]]
+"""Every answer that the observation of a protocol was told."""
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
@@ -113,7 +119,8 @@ async def audit(
     typed = meant(domain)
     world = world.scene("audit", domain, options)
     started, began = world.now(), time.monotonic()
-    observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None))
+    heard: Heard = {}
+    observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None), heard)
     facts = DomainFacts(
         name=typed.name,
         given=domain,
@@ -122,16 +129,60 @@ async def audit(
         sends_from=options.sends_from,
         **observed,
     )
-    report = judged(Subject("domain", typed.name, typed.remark), facts, world, options, started=started, began=began)
-    return replace(report, interrupted=world.ended(interrupted=interrupted))
+    judges = _Judges(facts, world, options)
+    judgement = judges.of(facts)
+    report = Report(
+        subject=Subject("domain", typed.name, typed.remark),
+        vantage=judges.vantage,
+        started=started,
+        elapsed_s=0.0,
+        facts={p: facts.raw(p) for p in PROTOCOLS},
+        interrupted=interrupted,
+    ).judged_by(judgement)
+    if not interrupted:
+        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options)
+    return replace(report, elapsed_s=round(time.monotonic() - began, 3))
 
 
-async def _observe_all(
-    name: str, world: World, options: AuditOptions, say: Callable[[str], None]
-) -> tuple[dict[str, Any], bool]:
-    """Every protocol's facts, observed side by side, and whether we were interrupted."""
-    world = world.with_budget()
-    flows: dict[str, Callable[[], Flow[Any]]] = {
+async def _with_outcomes(
+    report: Report,
+    judgement: Judgement,
+    facts: DomainFacts,
+    judges: _Judges,
+    heard: Heard,
+    world: World,
+    options: AuditOptions,
+) -> Report:
+    """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
+    if not any(f.fix.records or f.fix.removes for f in report.findings):
+        return report
+    from deliverkit.engine.rejudge import Trial, measured, with_outcomes
+
+    flows = _flows(facts.name, options)
+
+    async def again(changed: World, changes: Changes) -> Trial:
+        touched = [p for p, told in heard.items() if any(changes.touch(q, a) for q, a in told.items())]
+        seen = {f.name: facts.raw(f.name) for f in fields(facts)}
+        seen.update({p: await changed.run(flows[p]()) for p in touched})
+        tried = DomainFacts(**seen)
+        return Trial(judges.of(tried), measured(tried))
+
+    known = {question: answer for told in heard.values() for question, answer in told.items()}
+    now = Trial(judgement, measured(facts))
+    work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules)
+    if world.told:
+        return await work
+    import asyncio
+
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return replace(report, interrupted=True)
+
+
+def _flows(name: str, options: AuditOptions) -> dict[str, Callable[[], Flow[Any]]]:
+    """How each protocol is observed."""
+    return {
         "spf": lambda: observe_spf(name, sends_from=options.sends_from),
         "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys),
         "dmarc": lambda: observe_dmarc(name),
@@ -141,11 +192,19 @@ async def _observe_all(
         "mtasts": lambda: observe_mtasts(name),
         "bimi": lambda: observe_bimi(name),
     }
+
+
+async def _observe_all(
+    name: str, world: World, options: AuditOptions, say: Callable[[str], None], heard: Heard
+) -> tuple[dict[str, Any], bool]:
+    """Every protocol's facts, observed side by side, and whether we were interrupted; what was ``heard`` is noted."""
+    world = world.with_budget()
+    flows = _flows(name, options)
     wanted = _wanted(options)
     off = not_asked(f"--only {','.join(options.only)}")
 
     async def observe(protocol: str) -> Any:
-        facts = await world.run(flows[protocol]())
+        facts = await world.run(noting(flows[protocol](), heard.setdefault(protocol, {})))
         say(f"{name}: {protocol} seen")
         return facts
 
@@ -179,28 +238,26 @@ def _wanted(options: AuditOptions) -> set[str]:
     return wanted
 
 
-def judged(
-    subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
-) -> Report:
-    """Let the rules judge the domain, each of its ports, and the place we looked from."""
-    rules = sorted(rules_of(*_families(options)), key=lambda r: r.id != "MX001")  # first: is there such a domain?
-    severities = dict(options.severities)
-    seen = facts.raw("ports")
-    rows = () if isinstance(seen, Missing) else seen
-    vantage, on_ports = world.vantage, list[Judgement]()
-    if rows:
-        from deliverkit.engine.probe import judge_ports, vantage_after
+class _Judges:
+    """The rules of an audit. What they say of the ports and of the place we looked from is said once."""
 
-        vantage = vantage_after(rows, vantage)
-        on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
-    judgement = merge([judge(facts, rules, severities), *on_ports, judge(vantage, rules, severities)])
-    return Report(
-        subject=subject,
-        vantage=vantage,
-        started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={p: facts.raw(p) for p in PROTOCOLS},
-    ).judged_by(judgement)
+    def __init__(self, facts: DomainFacts, world: World, options: AuditOptions) -> None:
+        found = rules_of(*_families(options))
+        self.rules = sorted(found, key=lambda r: r.id != "MX001")  # first: is there such a domain?
+        self._severities = dict(options.severities)
+        self.vantage = world.vantage
+        self._besides: list[Judgement] = []
+        rows = facts.raw("ports")
+        if rows and not isinstance(rows, Missing):
+            from deliverkit.engine.probe import judge_ports, vantage_after
+
+            self.vantage = vantage_after(rows, world.vantage)
+            self._besides += judge_ports(rows, rules=self.rules, severities=self._severities, of_domain=True)
+        self._besides.append(judge(self.vantage, self.rules, self._severities))
+
+    def of(self, facts: DomainFacts) -> Judgement:
+        """What they say of the domain with these facts."""
+        return merge([judge(facts, self.rules, self._severities), *self._besides])
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:

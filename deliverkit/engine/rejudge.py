@@ -1,0 +1,194 @@
+"""Fixes are judged before they are offered: the records laid over the world, the subject observed and judged again.
+
+A fix stays only if its own finding is gone and nothing worse came; then it says what it changes. One that cannot be
+shown to help loses its records, and the general advice of its rule remains; one whose outcome nobody could tell stays,
+marked as not re-judged. What this file will not do: know a protocol, or probe a port again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from deliverkit.facts.base import Missing
+from deliverkit.facts.domain import DomainFacts
+from deliverkit.findings import Finding, Fix, Judgement, RecordText, Severity
+from deliverkit.flow import Answer, Question
+from deliverkit.protocols.kinds import of_one_kind
+from deliverkit.report.model import Report, Verdict
+from deliverkit.rules.registry import Rule
+from deliverkit.world import World
+from deliverkit.world.changes import Changes
+from deliverkit.world.masterfile import ZoneError
+
+MOST = 20
+"""Different fixes that are tried for one subject."""
+QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nearly every answer is in hand
+
+FOLLOWS = {"DMARC021": frozenset({"DMARC032"})}
+"""The next step of a plan may show itself as a note when the step before it is taken."""
+
+_ORDER = (Verdict.PASS, Verdict.RISK, Verdict.UNKNOWN, Verdict.FAIL)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a subject is judged: everything the rules say, and numbers worth comparing ("SPF lookups": "12")."""
+
+    judgement: Judgement
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+
+Again = Callable[[World, Changes], Awaitable[Trial]]
+"""Observes and judges a subject once more in a changed world."""
+
+
+class _Unanswered(Exception):
+    """What a fix leads to could not be told."""
+
+
+class _Useless(Exception):
+    """A fix that does not help."""
+
+
+async def with_outcomes(
+    report: Report,
+    now: Trial,
+    again: Again,
+    *,
+    world: World,
+    known: Mapping[Question, Answer],
+    rules: Iterable[Rule],
+) -> Report:
+    """The report with every fix that names a record tried. ``now`` is the judgement that the report tells."""
+    if not any(f.fix.records or f.fix.removes for f in report.findings):
+        return report
+    trials = _Trials(report, now, again, world.with_budget(QUERIES, SECONDS), known)
+    general = {rule.id: rule.fix for rule in rules}
+    return replace(report, findings=tuple([await trials.settled(f, general[f.rule]) for f in report.findings]))
+
+
+class _Trials:
+    """The fixes of one subject; equal ones are tried once."""
+
+    def __init__(
+        self, report: Report, now: Trial, again: Again, world: World, known: Mapping[Question, Answer]
+    ) -> None:
+        self.report = report
+        self.now = now
+        self.again = again
+        self.world = world
+        self.known = known
+        self._tried: dict[Changes, Trial] = {}
+
+    async def settled(self, found: Finding, general: str) -> Finding:
+        """The finding with its fix as it may be offered."""
+        fix = found.fix
+        if not (fix.records or fix.removes):
+            return found
+        try:
+            removes = await self._removed(fix)
+            fix = replace(fix, removes=removes)
+            trial = await self._trial(fix)
+            fix = replace(fix, rejudged=True, effect=self._effect(found, trial))
+        except _Useless:
+            fix = Fix(general)
+        except _Unanswered as why:
+            fix = replace(fix, effect=f"not re-judged: {why}")
+        return replace(found, fix=fix)
+
+    async def _removed(self, fix: Fix) -> tuple[RecordText, ...]:
+        """What makes room: the alias at a name, the records of one kind with the new one, and what the rule named."""
+        gone = dict.fromkeys(fix.removes)
+        for name, type_ in dict.fromkeys((record.name, record.type) for record in fix.records):
+            question = Question(name, type_)
+            answer = self.known.get(question) or await self.world.ask(question)
+            if not answer.known:
+                raise _Unanswered(answer.why())
+            if answer.aliases:
+                gone[RecordText(name, "CNAME", f"{answer.aliases[0]}.")] = None
+            elif type_ == "TXT":
+                old = of_one_kind(name)
+                gone.update(dict.fromkeys(RecordText(name, type_, text) for text in answer.texts if old(text)))
+        return tuple(record for record in gone if record not in fix.records)
+
+    async def _trial(self, fix: Fix) -> Trial:
+        try:
+            changes = Changes.read(
+                (line for record in fix.removes for line in record.lines),
+                (line for record in fix.records for line in record.lines),
+            )
+        except ZoneError as bad:
+            raise _Useless from bad
+        if changes not in self._tried:
+            if len(self._tried) >= MOST:
+                raise _Unanswered(f"{MOST} other fixes of this subject were")
+            self._tried[changes] = await self.again(self.world.with_changes(changes, self.known), changes)
+        return self._tried[changes]
+
+    def _effect(self, found: Finding, trial: Trial) -> str:
+        """What the fix changes. Raises _Useless unless its finding is gone and nothing worse is there."""
+        before, after = self.now.judgement, trial.judgement
+        lost = {i.rule: i for i in after.inconclusive if i not in before.inconclusive}
+        decisive = next((i for i in lost.values() if i.decisive), None)
+        if found.rule in lost or decisive:
+            raise _Unanswered((lost.get(found.rule) or decisive).reason)  # type: ignore[union-attr]
+        was, remains = _counted(before), _counted(after)
+        if remains[_key(found)] >= was[_key(found)]:
+            raise _Useless
+        new = [f for f in after.findings if remains[_key(f)] > was[_key(f)]]
+        if not all(self._bearable(f, found) for f in new):
+            raise _Useless
+        judged = self._verdict(after)
+        if _ORDER.index(judged) > _ORDER.index(self.report.verdict):
+            raise _Useless
+        shown = [f for f in new if f.severity is not Severity.NOTE]
+        left = f"{shown[0].severity} ({', '.join(dict.fromkeys(f.rule for f in shown))})" if shown else "pass"
+        gone = [f.rule for f in before.findings if remains[_key(f)] < was[_key(f)] and f.rule != found.rule]
+        measures = [
+            f"{name} {value} → {trial.measures[name]}"
+            for name, value in self.now.measures.items()
+            if trial.measures.get(name, value) != value
+        ]
+        said = [f"{found.severity} → {left}", *measures]
+        said += [f"{', '.join(dict.fromkeys(gone))} settled too"] if gone else []
+        said += [f"verdict {self.report.verdict} → {judged}"] if judged is not self.report.verdict else []
+        return ", ".join(said)
+
+    def _bearable(self, new: Finding, found: Finding) -> bool:
+        """True for a milder finding that the fault had hidden, for a note, and for the next step of a plan."""
+        if new.rule in FOLLOWS.get(found.rule, ()):
+            return True
+        if new.severity.rank <= found.severity.rank:
+            return False
+        before = self.now.judgement
+        return new.severity is Severity.NOTE or (
+            new.rule not in before.passed and all(f.rule != new.rule for f in before.findings)
+        )
+
+    def _verdict(self, judgement: Judgement) -> Verdict:
+        return self.report.judged_by(judgement).verdict
+
+
+def _key(found: Finding) -> tuple[str, str]:
+    return found.rule, found.subject
+
+
+def _counted(judgement: Judgement) -> Counter[tuple[str, str]]:
+    return Counter(_key(found) for found in judgement.findings)
+
+
+def measured(facts: DomainFacts) -> dict[str, str]:
+    """The numbers and words of a domain that a fix may change, those that were observed."""
+    found: dict[str, str] = {}
+    spf, dmarc = facts.raw("spf"), facts.raw("dmarc")
+    tree = None if isinstance(spf, Missing) else spf.raw("tree")
+    if tree is not None and not isinstance(tree, Missing):
+        found["SPF lookups"] = str(max(worst.lookup_count for worst in tree.worst))
+        found["void lookups"] = str(max(worst.void_count for worst in tree.worst))
+    for check in () if isinstance(spf, Missing) or isinstance(spf.raw("checks"), Missing) else spf.checks:
+        found[f"SPF of {check.client_ip}"] = check.result.value
+    if not isinstance(dmarc, Missing):
+        found["DMARC policy"] = dmarc.discovery.published or "absent"
+    return found
