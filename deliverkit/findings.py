@@ -104,7 +104,8 @@ class Fix:
 
     ``removes`` are taken out of DNS and ``records`` published, in this order. ``rejudged`` is True if the subject was
     judged again with both applied, and came out better; ``effect`` says what changed ("error → pass, SPF lookups
-    12 → 8"), or why that could not be seen.
+    12 → 8"), or why that could not be seen. ``otherwise`` are fixes to try, in this order, where this one does not
+    help; a report never holds any.
     """
 
     text: str
@@ -112,6 +113,11 @@ class Fix:
     removes: tuple[RecordText, ...] = ()
     rejudged: bool = False
     effect: str = ""
+    otherwise: tuple[Fix, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """What a report says of it."""
+        return {name: getattr(self, name) for name in ("text", "records", "removes", "rejudged", "effect")}
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -152,6 +158,7 @@ class Draft:
     fix: str | None = None
     records: tuple[RecordText, ...] = ()
     removes: tuple[RecordText, ...] = ()
+    otherwise: tuple[Fix, ...] = ()
     subject: str | None = None
 
 
@@ -162,13 +169,15 @@ def finding(
     fix: str | None = None,
     records: tuple[RecordText, ...] = (),
     removes: tuple[RecordText, ...] = (),
+    otherwise: tuple[Fix, ...] = (),
     subject: str | None = None,
 ) -> Draft:
     """Say what is wrong *here*. Without ``fix`` the Fix section of the rule's docstring is used.
 
     ``records`` replace what stands at their names and is of their kind; ``removes`` names what must go besides.
+    ``otherwise`` are fixes for the case that this one turns out not to help.
     """
-    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, removes, subject)
+    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, removes, otherwise, subject)
 
 
 def evidence_of(
@@ -192,6 +201,18 @@ def evidence_of(
         )
         for i in wanted
     )
+
+
+def standing(answer: Answer, *places: int) -> tuple[RecordText, ...]:
+    """The records of an answer that stand at the name asked, all or those at these places: to be taken out."""
+    if answer.aliases:  # they stand elsewhere, and are perhaps another's
+        return ()
+    name, type_ = answer.question.name, answer.question.type
+    wanted = places or range(len(answer.records))
+    if type_ in ("TXT", "SPF"):
+        return tuple(RecordText(name, type_, answer.texts[place]) for place in wanted)
+    values = (answer.records[place] for place in wanted)
+    return tuple(RecordText(name, type_, f"{v[0]} {v[1].rstrip('.')}." if type_ == "MX" else str(v)) for v in values)
 
 
 def _presented_span(answer: Answer, index: int, span: tuple[int, int] | None) -> tuple[int, int] | None:

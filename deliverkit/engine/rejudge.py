@@ -15,7 +15,7 @@ from deliverkit.facts.base import Missing
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Finding, Fix, Judgement, RecordText, Severity
 from deliverkit.flow import Answer, Question
-from deliverkit.protocols.kinds import of_one_kind
+from deliverkit.protocols.kinds import of_one_kind, without_secrets
 from deliverkit.report.model import Report, Verdict
 from deliverkit.rules.registry import Rule
 from deliverkit.world import World
@@ -26,8 +26,13 @@ MOST = 20
 """Different fixes that are tried for one subject."""
 QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nearly every answer is in hand
 
-FOLLOWS = {"DMARC021": frozenset({"DMARC032"})}
-"""The next step of a plan may show itself as a note when the step before it is taken."""
+FOLLOWS = {
+    "DKIM024": frozenset({"DKIM007"}),  # signatures that verified nowhere are verified by some: the key is Ed25519
+    "DMARC021": frozenset({"DMARC032"}),  # the next step of a rollout shows when the one before it is taken
+    "SPF004": frozenset({"SPF015", "SPF016", "SPF027"}),  # little room is left; a provider's ranges, passed already
+    "SPF016": frozenset({"SPF015"}),
+}
+"""Findings that may be left when that of a rule is gone, where the reason is written beside them."""
 
 _ORDER = (Verdict.PASS, Verdict.RISK, Verdict.UNKNOWN, Verdict.FAIL)
 
@@ -84,19 +89,20 @@ class _Trials:
 
     async def settled(self, found: Finding, general: str) -> Finding:
         """The finding with its fix as it may be offered."""
-        fix = found.fix
-        if not (fix.records or fix.removes):
-            return found
-        try:
-            removes = await self._removed(fix)
-            fix = replace(fix, removes=removes)
-            trial = await self._trial(fix)
-            fix = replace(fix, rejudged=True, effect=self._effect(found, trial))
-        except _Useless:
-            fix = Fix(general)
-        except _Unanswered as why:
-            fix = replace(fix, effect=f"not re-judged: {why}")
-        return replace(found, fix=fix)
+        tried = (found.fix, *found.fix.otherwise)
+        for offered in tried if found.fix.records or found.fix.removes else ():
+            fix = replace(offered, otherwise=())
+            try:
+                fix = replace(fix, removes=await self._removed(fix))
+                effect = self._effect(found, await self._trial(fix))
+                fix = replace(fix, rejudged=True, effect=effect)
+            except _Useless:
+                continue
+            except _Unanswered as why:
+                fix = replace(fix, effect=f"not re-judged: {why}")
+            removes = tuple(replace(r, value=without_secrets(r.value)) for r in fix.removes)
+            return replace(found, fix=replace(fix, removes=removes))
+        return replace(found, fix=Fix(general)) if found.fix.records or found.fix.removes else found
 
     async def _removed(self, fix: Fix) -> tuple[RecordText, ...]:
         """What makes room: the alias at a name, the records of one kind with the new one, and what the rule named."""
@@ -106,6 +112,8 @@ class _Trials:
             answer = self.known.get(question) or await self.world.ask(question)
             if not answer.known:
                 raise _Unanswered(answer.why())
+            if answer.aliases and type_ in ("A", "AAAA"):
+                raise _Useless  # an alias in use elsewhere
             if answer.aliases:
                 gone[RecordText(name, "CNAME", f"{answer.aliases[0]}.")] = None
             elif type_ == "TXT":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deliverkit.protocols.bimi import looks_like_bimi
+from deliverkit.protocols.dkim.key import looks_like_key, parse_key
 from deliverkit.protocols.dmarc.record import is_dmarc, looks_like_dmarc
 from deliverkit.protocols.mtasts import looks_like_mtasts
 from deliverkit.protocols.spf.record import is_spf
@@ -29,3 +30,8 @@ def of_one_kind(name: str) -> Callable[[str], bool]:
         if label in _LABELS:
             return _LABELS[label]
     return is_spf
+
+
+def without_secrets(text: str) -> str:
+    """The text as it may be shown: somebody published a private key now and then."""
+    return parse_key(text).shown() if looks_like_key(text) else text

@@ -81,11 +81,11 @@ class ChangedDoor:
 
     def _answer(self, question: Question, followed: int = 0) -> Flow[Answer]:
         name = canonical(question.name)
-        if name is None:
-            return (yield question)
         if name in self._names:
             return (yield from self._changed(question, name, name))
         told: Answer = yield question
+        if name is None:
+            return told
         if told.status is Status.NXDOMAIN and not told.aliases and any(within(n, name) for n in self._published):
             return replace(told, status=Status.NODATA)  # RFC 8020: something exists below it now
         wild = next((w for w in self._wild if within(name, w[2:]) and name != w[2:]), None)

@@ -9,7 +9,6 @@ from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.spf.record import Result, select
-from deliverkit.protocols.spf.tree import State
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import short, txt
 from deliverkit.rules.spf.repair import with_addresses
@@ -69,12 +68,7 @@ def _answered(facts: DomainFacts) -> None:
 def _explained(facts: DomainFacts) -> bool:
     """True if another rule tells why the record is a permerror."""
     tree = facts.spf.tree
-    if tree is None:
-        return True
-    broken = (State.INVALID, State.MANY, State.NONE, State.NXDOMAIN, State.LOOP)
-    over = any(w.lookup_count > 10 or w.void_count > 2 for w in tree.worst)
-    crowded = any(len(branch.hosts) > 10 for _, branch in tree.root.entered())
-    return over or crowded or any(node.state in broken for node in tree.root.walk())
+    return tree is None or tree.permerror
 
 
 def _with(facts: DomainFacts, check: CheckResult) -> tuple[RecordText, ...]:
