@@ -51,6 +51,10 @@ STRING_OCTETS = 255
 """The most that one character-string of a TXT record holds (RFC 1035 §3.3)."""
 
 
+SHOWN = 120
+"""Characters that tell which record is meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordText:
     """A record to publish or to take out. ``value`` is in presentation form; of TXT it is the text, strings joined."""
@@ -75,6 +79,10 @@ class RecordText:
     def line(self) -> str:
         """The same on one line."""
         return " ".join(line.strip() for line in self.lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
 def _strings(text: str) -> list[bytes]:
@@ -115,6 +123,11 @@ class Fix:
     effect: str = ""
     otherwise: tuple[Fix, ...] = ()
 
+    @property
+    def changes_dns(self) -> bool:
+        """True if it names a record to publish or to take out."""
+        return bool(self.records or self.removes)
+
     def to_json(self) -> dict[str, object]:
         """What a report says of it."""
         return {name: getattr(self, name) for name in ("text", "records", "removes", "rejudged", "effect")}
@@ -129,7 +142,7 @@ class Fix:
         plain = len(self.removes) == 1 and all((gone.name, gone.type) in places for gone in self.removes)
         gone = () if plain else self.removes
         return (
-            *(f"; remove: {line}" for record in gone for line in record.lines),
+            *(f"; remove: {_cut(record.line)}" for record in gone),
             *(line for record in self.records for line in record.lines),
         )
 

@@ -139,7 +139,7 @@ async def audit(
         facts={p: facts.raw(p) for p in PROTOCOLS},
         interrupted=interrupted,
     ).judged_by(judgement)
-    if not interrupted:
+    if report.changes_dns and not interrupted:
         report = await _with_outcomes(report, judgement, facts, judges, heard, world, options)
     return replace(report, elapsed_s=round(time.monotonic() - began, 3))
 
@@ -154,9 +154,7 @@ async def _with_outcomes(
     options: AuditOptions,
 ) -> Report:
     """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
-    if not any(f.fix.records or f.fix.removes for f in report.findings):
-        return report
-    from deliverkit.engine.rejudge import Trial, measured, with_outcomes
+    from deliverkit.engine.rejudge import Trial, with_outcomes
 
     flows = _flows(facts.name, options)
 
@@ -165,10 +163,10 @@ async def _with_outcomes(
         seen = {f.name: facts.raw(f.name) for f in fields(facts)}
         seen.update({p: await changed.run(flows[p]()) for p in touched})
         tried = DomainFacts(**seen)
-        return Trial(judges.of(tried), measured(tried))
+        return Trial(judges.of(tried), _measured(tried))
 
     known = {question: answer for told in heard.values() for question, answer in told.items()}
-    now = Trial(judgement, measured(facts))
+    now = Trial(judgement, _measured(facts))
     work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules)
     if world.told:
         return await work
@@ -178,6 +176,21 @@ async def _with_outcomes(
         return await work
     except asyncio.CancelledError:
         return replace(report, interrupted=True)
+
+
+def _measured(facts: DomainFacts) -> dict[str, str]:
+    """The numbers and words of a domain that a fix may change, those that were observed."""
+    found: dict[str, str] = {}
+    spf, dmarc = facts.raw("spf"), facts.raw("dmarc")
+    tree = None if isinstance(spf, Missing) else spf.raw("tree")
+    if tree is not None and not isinstance(tree, Missing):
+        found["SPF lookups"] = str(max(worst.lookup_count for worst in tree.worst))
+        found["void lookups"] = str(max(worst.void_count for worst in tree.worst))
+    for check in () if isinstance(spf, Missing) or isinstance(spf.raw("checks"), Missing) else spf.checks:
+        found[f"SPF of {check.client_ip}"] = check.result.value
+    if not isinstance(dmarc, Missing):
+        found["DMARC policy"] = dmarc.discovery.published or "absent"
+    return found
 
 
 def _flows(name: str, options: AuditOptions) -> dict[str, Callable[[], Flow[Any]]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
+from deliverkit.findings import Judgement
+from deliverkit.flow import Answer, Question, noting
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
@@ -13,6 +16,9 @@ from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
+
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
 
 
 class BadInput(ValueError):
@@ -61,10 +67,16 @@ async def check_host(
     if not domain:
         raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
     started, began = world.now(), time.monotonic()
-    flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
-    check = await world.run(flow)
-    facts = CheckHostFacts(check, mail_from)
-    judgement = judge(facts, rules_of("spf"))
+    heard: dict[Question, Answer] = {}
+    rules = rules_of("spf")
+
+    async def judged(here: World) -> tuple[CheckHostFacts, Judgement]:
+        flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
+        facts = CheckHostFacts(await here.run(noting(flow, heard)), mail_from)
+        return facts, judge(facts, rules)
+
+    facts, judgement = await judged(world)
+    check = facts.check
     report = Report(
         subject=Subject("domain", check.domain, _remark(domain)),
         vantage=world.vantage,
@@ -72,6 +84,15 @@ async def check_host(
         elapsed_s=round(time.monotonic() - began, 3),
         facts={"check_host": facts},
     ).judged_by(judgement)
+    if report.changes_dns:
+        from deliverkit.engine.rejudge import Trial, with_outcomes
+
+        async def again(here: World, _: Changes) -> Trial:
+            tried, outcome = await judged(here)
+            return Trial(outcome, {"SPF": tried.check.result.value})
+
+        now = Trial(judgement, {"SPF": check.result.value})
+        report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
     return CheckHost(check, report)
 
 

@@ -8,11 +8,10 @@ marked as not re-judged. What this file will not do: know a protocol, or probe a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from deliverkit.facts.base import Missing
-from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Finding, Fix, Judgement, RecordText, Severity
 from deliverkit.flow import Answer, Question
 from deliverkit.protocols.kinds import of_one_kind, without_secrets
@@ -29,11 +28,13 @@ QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nea
 FOLLOWS = {
     "DKIM024": frozenset({"DKIM007"}),  # signatures that verified nowhere are verified by some: the key is Ed25519
     "DMARC021": frozenset({"DMARC032"}),  # the next step of a rollout shows when the one before it is taken
+    "DMARC040": frozenset({"DMARC032"}),
     "SPF004": frozenset({"SPF015", "SPF016", "SPF027"}),  # little room is left; a provider's ranges, passed already
     "SPF016": frozenset({"SPF015"}),
 }
 """Findings that may be left when that of a rule is gone, where the reason is written beside them."""
 
+R = TypeVar("R", bound=Report)
 _ORDER = (Verdict.PASS, Verdict.RISK, Verdict.UNKNOWN, Verdict.FAIL)
 
 
@@ -58,20 +59,38 @@ class _Useless(Exception):
 
 
 async def with_outcomes(
-    report: Report,
+    report: R,
     now: Trial,
     again: Again,
     *,
     world: World,
     known: Mapping[Question, Answer],
     rules: Iterable[Rule],
-) -> Report:
+) -> R:
     """The report with every fix that names a record tried. ``now`` is the judgement that the report tells."""
-    if not any(f.fix.records or f.fix.removes for f in report.findings):
-        return report
     trials = _Trials(report, now, again, world.with_budget(QUERIES, SECONDS), known)
     general = {rule.id: rule.fix for rule in rules}
-    return replace(report, findings=tuple([await trials.settled(f, general[f.rule]) for f in report.findings]))
+    settled = [await trials.settled(f, general[f.rule]) for f in report.findings]
+    return replace(report, findings=tuple(_one_at_a_time(settled)))
+
+
+def _one_at_a_time(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings; where two fixes publish different texts at one name, the later one says so.
+
+    Each takes the place of what stands there now. Pasted beside each other they would make two records of one kind,
+    which is a fault in every protocol.
+    """
+    offered: dict[str, tuple[str, RecordText]] = {}
+    for found in findings:
+        others = []
+        for record in (record for record in found.fix.records if record.type == "TXT"):
+            rule, first = offered.setdefault(record.name, (found.rule, record))
+            others += [rule] if first.value != record.value else []
+        if not others:
+            yield found
+            continue
+        beside = f"publish it in place of the record for {', '.join(dict.fromkeys(others))}, not beside it"
+        yield replace(found, fix=replace(found.fix, effect=f"{found.fix.effect}; {beside}"))
 
 
 class _Trials:
@@ -89,8 +108,9 @@ class _Trials:
 
     async def settled(self, found: Finding, general: str) -> Finding:
         """The finding with its fix as it may be offered."""
-        tried = (found.fix, *found.fix.otherwise)
-        for offered in tried if found.fix.records or found.fix.removes else ():
+        if not found.fix.changes_dns:
+            return found
+        for offered in (found.fix, *found.fix.otherwise):
             fix = replace(offered, otherwise=())
             try:
                 fix = replace(fix, removes=await self._removed(fix))
@@ -102,7 +122,7 @@ class _Trials:
                 fix = replace(fix, effect=f"not re-judged: {why}")
             removes = tuple(replace(r, value=without_secrets(r.value)) for r in fix.removes)
             return replace(found, fix=replace(fix, removes=removes))
-        return replace(found, fix=Fix(general)) if found.fix.records or found.fix.removes else found
+        return replace(found, fix=Fix(general))
 
     async def _removed(self, fix: Fix) -> tuple[RecordText, ...]:
         """What makes room: the alias at a name, the records of one kind with the new one, and what the rule named."""
@@ -185,18 +205,3 @@ def _key(found: Finding) -> tuple[str, str]:
 
 def _counted(judgement: Judgement) -> Counter[tuple[str, str]]:
     return Counter(_key(found) for found in judgement.findings)
-
-
-def measured(facts: DomainFacts) -> dict[str, str]:
-    """The numbers and words of a domain that a fix may change, those that were observed."""
-    found: dict[str, str] = {}
-    spf, dmarc = facts.raw("spf"), facts.raw("dmarc")
-    tree = None if isinstance(spf, Missing) else spf.raw("tree")
-    if tree is not None and not isinstance(tree, Missing):
-        found["SPF lookups"] = str(max(worst.lookup_count for worst in tree.worst))
-        found["void lookups"] = str(max(worst.void_count for worst in tree.worst))
-    for check in () if isinstance(spf, Missing) or isinstance(spf.raw("checks"), Missing) else spf.checks:
-        found[f"SPF of {check.client_ip}"] = check.result.value
-    if not isinstance(dmarc, Missing):
-        found["DMARC policy"] = dmarc.discovery.published or "absent"
-    return found

@@ -21,13 +21,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from deliverkit.facts.base import missing, not_asked
+from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
 from deliverkit.facts.message.mutations import name_changes
-from deliverkit.findings import Inconclusive
-from deliverkit.flow import Flow, ask, together
+from deliverkit.findings import Inconclusive, Judgement
+from deliverkit.flow import Answer, Flow, Question, ask, noting, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, judge_signatures
 from deliverkit.protocols.dkim.verify import read_message as read_signatures
@@ -38,6 +38,9 @@ from deliverkit.protocols.spf.record import Result as Spf
 from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
+
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
 
 T = TypeVar("T")
 LARGE = 128 * 1024  # octets from which on work is done in a thread, off the event loop
@@ -84,17 +87,38 @@ async def verify(
     read = partial(read_message, raw, name=name, now=started, **known)
     message = _with_mail_from(await _work(read, len(raw)), mail_from)
     say(f"{name}: SPF, DKIM, DMARC")
-    message = message.with_authentication(await _authenticate(message, world.with_budget()))
-    judgement = await _work(lambda: judge(message, rules_of("message")), len(raw))
-    world.ended(interrupted=False)
-    return Verification(
+    heard: dict[Question, Answer] = {}
+    rules = rules_of("message")
+
+    async def judged(here: World) -> tuple[MessageFacts, Judgement]:
+        told = message.with_authentication(await _authenticate(message, here, heard))
+        return told, await _work(lambda: judge(told, rules), len(raw))
+
+    told, judgement = await judged(world.with_budget())
+    report = Verification(
         subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        facts={"authentication": message.authentication, "message": message},
-        message=message,
+        facts={"authentication": told.authentication, "message": told},
+        message=told,
     ).judged_by(judgement)
+    if report.changes_dns:
+        from deliverkit.engine.rejudge import Trial, with_outcomes
+
+        async def again(here: World, _: Changes) -> Trial:
+            tried, outcome = await judged(here)
+            return Trial(outcome, _measured(tried.authentication))
+
+        now = Trial(judgement, _measured(told.authentication))
+        report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
+    return report
+
+
+def _measured(authentication: AuthenticationFacts) -> dict[str, str]:
+    """The results that a change of DNS may change, those that are known."""
+    results = {"SPF": authentication.raw("spf"), "DMARC": authentication.raw("dmarc")}
+    return {name: str(result.result) for name, result in results.items() if not isinstance(result, Missing)}
 
 
 def _remark(message: MessageFacts) -> str | None:
@@ -137,19 +161,19 @@ def _with_mail_from(message: MessageFacts, given: str | None) -> MessageFacts:
     return message.told(mail_from=author, mail_from_source="From") if author else message
 
 
-async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFacts:
-    """Ask for everything side by side, do the arithmetic, then join it in DMARC."""
+async def _authenticate(message: MessageFacts, world: World, heard: dict[Question, Answer]) -> AuthenticationFacts:
+    """Ask for everything side by side, do the arithmetic, then join it in DMARC. What was ``heard`` is noted."""
     octets = message.octets
     signed = await _work(partial(read_signatures, octets), len(octets))
     spf, helo, reverse, answers = await asyncio.gather(
-        world.run(_spf(message, message.now)),
-        world.run(_spf_of_helo(message, message.now)),
-        world.run(_reverse(message)),
-        world.run(together(*(ask(name, "TXT") for name in signed.key_names))),
+        world.run(noting(_spf(message, message.now), heard)),
+        world.run(noting(_spf_of_helo(message, message.now), heard)),
+        world.run(noting(_reverse(message), heard)),
+        world.run(noting(together(*(ask(name, "TXT") for name in signed.key_names)), heard)),
     )
     told = dict(zip(signed.key_names, answers, strict=True))
     dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
-    dmarc, alignments = await world.run(_dmarc(message, spf, dkim))
+    dmarc, alignments = await world.run(noting(_dmarc(message, spf, dkim), heard))
     mutations = await _work(partial(name_changes, signed, dkim.signatures), len(octets))
     return AuthenticationFacts(
         spf=spf,

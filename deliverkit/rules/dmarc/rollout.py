@@ -66,7 +66,9 @@ def one_step_from_reject(facts: DomainFacts) -> Findings:
     write to mailing lists from the domain, because lists break signatures.
     """
     record = stated_policy(facts)
-    if record.p != "quarantine" or record.t or not record.rua or facts.dmarc.inherited or _lacking(facts):
+    if record.p == "reject":
+        return
+    if record.p == "none" or record.t or not record.rua or facts.dmarc.inherited or _lacking(facts):
         raise NotApplicable
     yield finding(
         "p=quarantine with reports, and SPF and DKIM are in order: one step is left",
