@@ -72,8 +72,7 @@ class RecordText:
         first, *rest = (_quoted(string) for string in _strings(self.value))
         if not rest:
             return (head + first,)
-        head += "( "
-        return (head + first, *(" " * len(head) + string for string in rest[:-1]), f"{' ' * len(head)}{rest[-1]} )")
+        return (f"{head}( {first}", *(f"    {string}" for string in rest[:-1]), f"    {rest[-1]} )")
 
     @property
     def line(self) -> str:

@@ -28,6 +28,8 @@ SMALL = 4
 ROOM = 450
 """Octets of one SPF record that leave an answer within 512 (RFC 7208 §3.4)."""
 TOLD = 5
+MOST_TERMS = 150
+"""Terms of one record up to which it is shortened: nobody who writes more by hand reads the advice."""
 
 _Terms = dict[str, Branch | None]
 """The terms that are left, in order, and what they lead to; None for what was written out."""
@@ -53,7 +55,7 @@ def shortened(facts: DomainFacts, tree: Tree, most: int, *, others: bool, flat: 
     ``others`` allows includes of others to be written out, ``flat`` all of them.
     """
     node = _changed(tree)
-    if node.record is None or node.record.fatal:
+    if node.record is None or node.record.fatal or len(node.branches) > MOST_TERMS:
         return None
     plan = _Plan(facts, tree, node)
     for step in (plan.leave_out, plan.write_out_own):
@@ -92,6 +94,7 @@ class _Plan:
         self.foreign: list[str] = []
         self.networks = 0
         self.chunks: list[list[str]] = []
+        self._sets: dict[tuple[str, int], Ranges | None] = {}
         for branch in node.branches:
             if branch.reachable or not isinstance(branch.term, Directive):
                 self.terms.setdefault(branch.term.text, branch)  # a term of the same words says nothing new
@@ -113,7 +116,7 @@ class _Plan:
         for text, branch in sorted(self._includes_and_hosts(), key=lambda pair: -_weight(pair[1])):
             if self._covered(text, branch):
                 self._take(text, {})
-                self.left_out.append(f"{short(text)} (other terms pass the same addresses)")
+                self.left_out.append(f"{short(text)} (other terms pass all its addresses today)")
 
     def write_out_own(self) -> None:
         """Own includes as the terms they hold, then own hosts as addresses."""
@@ -228,19 +231,24 @@ class _Plan:
     def _covered(self, text: str, branch: Branch) -> bool:
         """True if the other terms pass every address that this one does."""
         for family in FAMILIES:
-            own = matching(branch, family)
-            others = (self._matched(t, b, family) for t, b in self.terms.items() if t != text)
-            if own is None or difference(own, union(*(o for o in others if o is not None))):
+            own = self._reached(text, branch, family)
+            others = (self._passed(t, b, family) for t, b in self.terms.items() if t != text)
+            if own is None or difference(own, union(*others)):
                 return False
         return True
 
-    @staticmethod
-    def _matched(text: str, branch: Branch | None, family: int) -> Ranges | None:
+    def _passed(self, text: str, branch: Branch | None, family: int) -> Ranges:
         """What a term passes besides; nothing is known of what does not pass, or depends on the sender."""
         term = branch.term if branch else parse_record(f"v=spf1 {text}").terms[0]
         if not isinstance(term, Directive) or term.name == "all" or term.qualifier != "+":
-            return None
-        return matching(branch or Branch(term, reachable=True, counts=False), family)
+            return ()
+        return self._reached(text, branch or Branch(term, reachable=True, counts=False), family) or ()
+
+    def _reached(self, text: str, branch: Branch, family: int) -> Ranges | None:
+        """What a term matches, worked out once."""
+        if (text, family) not in self._sets:
+            self._sets[text, family] = matching(branch, family)
+        return self._sets[text, family]
 
 
 def _some(texts: list[str]) -> str:
