@@ -42,9 +42,10 @@ class Changes:
     def touch(self, question: Question, answer: Answer) -> bool:
         """True if the question, which got this answer, could be answered differently now."""
         asked = [canonical(question.name) or question.name, *answer.aliases]
+        absent = answer.status is Status.NXDOMAIN
         return any(
             name == changed
-            or changed.endswith(f".{name}")  # RFC 8020: an empty name above it exists, or no longer does
+            or (absent and changed.endswith(f".{name}"))  # RFC 8020: a name exists when one below it does
             or (changed.startswith("*.") and name.endswith(changed[1:]))
             for changed in self.names
             for name in asked

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import TypeAlias
 
 from deliverkit.protocols.spf.lookups import MAX_HOSTS
@@ -19,6 +20,8 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """First and last address of each range, as integers."""
 
 BITS = {4: 32, 6: 128}
+MAX_TURNS = 40
+"""Times that terms which pass and terms which do not take turns in one record; people write three."""
 _TYPES = {4: "A", 6: "AAAA"}
 
 
@@ -28,16 +31,25 @@ def passing(node: Node, family: int) -> Ranges | None:
         return None
     passed: Ranges = ()
     left: Ranges = everything(family)
-    for branch in node.branches:
-        if not branch.reachable or not (isinstance(branch.term, Directive) or branch.term.name == "redirect"):
-            continue
-        matched = matching(branch, family)
-        if matched is None:
+    turns = [(passes, tuple(run)) for passes, run in groupby(filter(_decides, node.branches), _passes)]
+    for passes, run in turns if len(turns) <= MAX_TURNS else ():
+        sets = [matching(branch, family) for branch in run]
+        if None in sets:
             return None
-        if not isinstance(branch.term, Directive) or branch.term.qualifier == "+":  # §6.1: its result is the result
+        matched = union(*(one for one in sets if one is not None))
+        if passes:
             passed = union(passed, intersection(left, matched))
         left = difference(left, matched)
-    return passed
+    return passed if len(turns) <= MAX_TURNS else None
+
+
+def _decides(branch: Branch) -> bool:
+    return branch.reachable and (isinstance(branch.term, Directive) or branch.term.name == "redirect")
+
+
+def _passes(branch: Branch) -> bool:
+    """True if a match is a pass; of the redirect, whose result is the result (§6.1), what its record passes is."""
+    return not isinstance(branch.term, Directive) or branch.term.qualifier == "+"
 
 
 def matching(branch: Branch, family: int) -> Ranges | None:

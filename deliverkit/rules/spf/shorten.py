@@ -28,6 +28,8 @@ SMALL = 4
 ROOM = 450
 """Octets of one SPF record that leave an answer within 512 (RFC 7208 §3.4)."""
 TOLD = 5
+MOST_NETWORKS = 300
+"""Networks that ten records of `ROOM` octets do not hold."""
 MOST_TERMS = 150
 """Terms of one record up to which it is shortened: nobody who writes more by hand reads the advice."""
 
@@ -127,7 +129,7 @@ class _Plan:
                     self.own.append(short(text))
         for text, branch in self._includes_and_hosts():
             own = branch.node is None and all(within(name, self.tree.root.domain) for name in _led_to(branch))
-            if own and (addresses := _as_addresses(branch)):
+            if own and (addresses := self._addresses(text, branch)):
                 self._take(text, dict.fromkeys(addresses))
                 self.own.append(short(text))
 
@@ -136,7 +138,7 @@ class _Plan:
         candidates = [
             (_weight(branch), -len(written), text, written)
             for text, branch in self._includes_and_hosts()
-            if self.plain and (written := _as_addresses(branch)) and len(written) <= SMALL
+            if self.plain and (written := self._addresses(text, branch, SMALL))
         ]
         if not candidates:
             return False
@@ -151,8 +153,7 @@ class _Plan:
         if not self.plain:
             return False
         for text, branch in self._includes_and_hosts():
-            written = _as_addresses(branch)
-            if written:
+            if written := self._addresses(text, branch):
                 self._take(text, dict.fromkeys(written))
                 self.foreign.append(short(text))
                 self.networks += len(written)
@@ -244,6 +245,16 @@ class _Plan:
             return ()
         return self._reached(text, branch or Branch(term, reachable=True, counts=False), family) or ()
 
+    def _addresses(self, text: str, branch: Branch, most: int = MOST_NETWORKS) -> list[str]:
+        """The networks a term stands for; nothing where they are not fixed, not known or more than so many."""
+        found: list[str] = []
+        for family in FAMILIES:
+            ranges = self._reached(text, branch, family)
+            if ranges is None or len(ranges) > most:
+                return []
+            found += networks(ranges, family)
+        return found if len(found) <= most else []
+
     def _reached(self, text: str, branch: Branch, family: int) -> Ranges | None:
         """What a term matches, worked out once."""
         if (text, family) not in self._sets:
@@ -274,17 +285,6 @@ def _nobody(branch: Branch, domain: str) -> str | None:
     if branch.dynamic or any(matching(branch, family) != () for family in FAMILIES):
         return None
     return "passes nobody" if branch.node else "finds nothing"
-
-
-def _as_addresses(branch: Branch) -> list[str]:
-    """The networks a term stands for, nothing where they are not fixed or not known."""
-    found: list[str] = []
-    for family in FAMILIES:
-        ranges = matching(branch, family)
-        if ranges is None:
-            return []
-        found += networks(ranges, family)
-    return found
 
 
 def _led_to(branch: Branch) -> Iterator[str]:
