@@ -140,7 +140,7 @@ async def audit(
         interrupted=interrupted,
     ).judged_by(judgement)
     if report.changes_dns and not interrupted:
-        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options)
+        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options, began)
     return replace(report, elapsed_s=round(time.monotonic() - began, 3))
 
 
@@ -152,6 +152,7 @@ async def _with_outcomes(
     heard: Heard,
     world: World,
     options: AuditOptions,
+    began: float,
 ) -> Report:
     """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
     from deliverkit.engine.rejudge import Trial, with_outcomes
@@ -167,7 +168,8 @@ async def _with_outcomes(
 
     known = {question: answer for told in heard.values() for question, answer in told.items()}
     now = Trial(judgement, _measured(facts))
-    work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules)
+    left = options.seconds - (time.monotonic() - began)
+    work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules, seconds=left)
     if world.told:
         return await work
     import asyncio

@@ -66,9 +66,10 @@ async def with_outcomes(
     world: World,
     known: Mapping[Question, Answer],
     rules: Iterable[Rule],
+    seconds: float = SECONDS,
 ) -> R:
     """The report with every fix that names a record tried. ``now`` is the judgement that the report tells."""
-    trials = _Trials(report, now, again, world.with_budget(QUERIES, SECONDS), known)
+    trials = _Trials(report, now, again, world.with_budget(QUERIES, min(seconds, SECONDS)), known)
     general = {rule.id: rule.fix for rule in rules}
     settled = [await trials.settled(f, general[f.rule]) for f in report.findings]
     return replace(report, findings=tuple(_one_at_a_time(settled)))

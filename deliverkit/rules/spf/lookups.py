@@ -27,7 +27,7 @@ from deliverkit.rules.spf.reading import (
     where,
 )
 from deliverkit.rules.spf.repair import replaced, without
-from deliverkit.rules.spf.shorten import Shortened, shortened
+from deliverkit.rules.spf.shorten import Shortened, shortened, without_repetition
 
 HEADROOM = 8
 TOLD = 6
@@ -361,4 +361,11 @@ def included_twice(facts: DomainFacts) -> Findings:
         if len(found) > 1 and not _looped(tree) and not (repeated and all(node is tree.root for node, _ in found)):
             paths = "; ".join(dict.fromkeys(where(node.path) for node, _ in found))
             node, branch = found[-1]
-            yield finding(f"{name} is reached {len(found)} times: from {paths}", at=at(node, branch.term.span))
+            own = next((b for n, b in found if n is tree.root and b.term.name == "include"), None)
+            records = without_repetition(facts, tree, own) if own else ()
+            yield finding(
+                f"{name} is reached {len(found)} times: from {paths}",
+                at=at(node, branch.term.span),
+                fix=f"publish this record, without {short(own.term.text)}" if own and records else None,
+                records=records,
+            )

@@ -72,6 +72,15 @@ def shortened(facts: DomainFacts, tree: Tree, most: int, *, others: bool, flat: 
     return None
 
 
+def without_repetition(facts: DomainFacts, tree: Tree, branch: Branch) -> tuple[RecordText, ...]:
+    """The record without a term of it whose addresses the others pass as well; nothing where that cannot be said."""
+    plan, text = _Plan(facts, tree, tree.root), branch.term.text
+    if not plan.plain or not plan.covered(text, branch):
+        return ()
+    plan.take(text, {})
+    return (RecordText(tree.root.domain, "TXT", " ".join(["v=spf1", *plan.terms])),)
+
+
 def _changed(tree: Tree) -> Node:
     """The record to change: the domain's own, or the one below the domain that it is redirected to."""
     node = tree.root
@@ -111,13 +120,13 @@ class _Plan:
         for text, branch in self._includes_and_hosts():
             why = _nobody(branch, self.node.domain)
             if why and self._others(text):
-                self._take(text, {})
+                self.take(text, {})
                 self.left_out.append(f"{short(text)} ({why})")
         if not self.plain:
             return
         for text, branch in sorted(self._includes_and_hosts(), key=lambda pair: -_weight(pair[1])):
-            if self._covered(text, branch):
-                self._take(text, {})
+            if self.covered(text, branch):
+                self.take(text, {})
                 self.left_out.append(f"{short(text)} (other terms pass all its addresses today)")
 
     def write_out_own(self) -> None:
@@ -125,12 +134,12 @@ class _Plan:
         for _ in range(MAX_DEPTH):
             for text, branch in self._includes_and_hosts():
                 if written := _as_terms(branch, self.tree.root.domain):
-                    self._take(text, written)
+                    self.take(text, written)
                     self.own.append(short(text))
         for text, branch in self._includes_and_hosts():
             own = branch.node is None and all(within(name, self.tree.root.domain) for name in _led_to(branch))
             if own and (addresses := self._addresses(text, branch)):
-                self._take(text, dict.fromkeys(addresses))
+                self.take(text, dict.fromkeys(addresses))
                 self.own.append(short(text))
 
     def write_out_small(self) -> bool:
@@ -143,7 +152,7 @@ class _Plan:
         if not candidates:
             return False
         _, _, text, written = max(candidates)
-        self._take(text, dict.fromkeys(written))
+        self.take(text, dict.fromkeys(written))
         self.foreign.append(short(text))
         self.networks += len(written)
         return True
@@ -154,7 +163,7 @@ class _Plan:
             return False
         for text, branch in self._includes_and_hosts():
             if written := self._addresses(text, branch):
-                self._take(text, dict.fromkeys(written))
+                self.take(text, dict.fromkeys(written))
                 self.foreign.append(short(text))
                 self.networks += len(written)
         addresses = _merged([text for text, branch in self.terms.items() if branch is None or _is_network(branch)])
@@ -201,8 +210,8 @@ class _Plan:
         whose = f"{len(self.foreign)} senders" if len(self.foreign) > 1 else "one sender"
         return (
             f"This has its price: {many} of {whose} stand in your record then, and may change without a word to you; "
-            f"mail from a new one fails until you write the record anew, so have a program compare it with "
-            f"{_some(self.foreign)} every day. Better remove senders you do not use, or give one a subdomain of its own"
+            "mail from a new one fails until you write the record anew, so have a program compare it with what they "
+            "publish every day. Better remove senders you do not use, or give one a subdomain of its own"
         )
 
     # -- terms --------------------------------------------------------------------------------------------
@@ -215,7 +224,7 @@ class _Plan:
             if branch and branch.counts and isinstance(branch.term, Directive) and branch.term.qualifier == "+"
         ]
 
-    def _take(self, text: str, instead: _Terms) -> None:
+    def take(self, text: str, instead: _Terms) -> None:
         terms: _Terms = {}
         for old, branch in self.terms.items():
             if old == text:
@@ -229,7 +238,7 @@ class _Plan:
         names = {other: branch.term.name if branch else "" for other, branch in self.terms.items() if other != text}
         return any(name not in ("all", "exp") for name in names.values())
 
-    def _covered(self, text: str, branch: Branch) -> bool:
+    def covered(self, text: str, branch: Branch) -> bool:
         """True if the other terms pass every address that this one does."""
         for family in FAMILIES:
             own = self._reached(text, branch, family)
