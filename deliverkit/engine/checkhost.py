@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
@@ -81,7 +81,7 @@ async def check_host(
         subject=Subject("domain", check.domain, _remark(domain)),
         vantage=world.vantage,
         started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
+        elapsed_s=0.0,
         facts={"check_host": facts},
     ).judged_by(judgement)
     if report.changes_dns:
@@ -93,7 +93,7 @@ async def check_host(
 
         now = Trial(judgement, {"SPF": check.result.value})
         report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
-    return CheckHost(check, report)
+    return CheckHost(check, replace(report, elapsed_s=round(time.monotonic() - began, 3)))
 
 
 def _remark(domain: str) -> str | None:

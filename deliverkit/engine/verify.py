@@ -18,10 +18,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
@@ -90,29 +90,31 @@ async def verify(
     heard: dict[Question, Answer] = {}
     rules = rules_of("message")
 
-    async def judged(here: World) -> tuple[MessageFacts, Judgement]:
-        told = message.with_authentication(await _authenticate(message, here, heard))
-        return told, await _work(lambda: judge(told, rules), len(raw))
+    async def judged(here: World, signed: _Signatures | None = None) -> tuple[MessageFacts, Judgement, _Signatures]:
+        authentication, signed = await _authenticate(message, here, heard, signed)
+        told = message.with_authentication(authentication)
+        return told, await _work(lambda: judge(told, rules), len(raw)), signed
 
-    told, judgement = await judged(world.with_budget())
+    told, judgement, signatures = await judged(world.with_budget())
     report = Verification(
         subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
         started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
+        elapsed_s=0.0,
         facts={"authentication": told.authentication, "message": told},
         message=told,
     ).judged_by(judgement)
     if report.changes_dns:
         from deliverkit.engine.rejudge import Trial, with_outcomes
 
-        async def again(here: World, _: Changes) -> Trial:
-            tried, outcome = await judged(here)
+        async def again(here: World, changes: Changes) -> Trial:
+            untouched = changes.names.isdisjoint(signatures.key_names)
+            tried, outcome, _ = await judged(here, signatures if untouched else None)
             return Trial(outcome, _measured(tried.authentication))
 
         now = Trial(judgement, _measured(told.authentication))
         report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
-    return report
+    return replace(report, elapsed_s=round(time.monotonic() - began, 3))
 
 
 def _measured(authentication: AuthenticationFacts) -> dict[str, str]:
@@ -161,20 +163,44 @@ def _with_mail_from(message: MessageFacts, given: str | None) -> MessageFacts:
     return message.told(mail_from=author, mail_from_source="From") if author else message
 
 
-async def _authenticate(message: MessageFacts, world: World, heard: dict[Question, Answer]) -> AuthenticationFacts:
-    """Ask for everything side by side, do the arithmetic, then join it in DMARC. What was ``heard`` is noted."""
+class _Signatures(NamedTuple):
+    """What the signatures of a message came to, and the names their keys stand at."""
+
+    key_names: tuple[str, ...]
+    verdict: DkimVerdict
+    mutations: Any
+
+
+async def _signatures(message: MessageFacts, world: World, heard: dict[Question, Answer]) -> _Signatures:
+    """Ask for the keys and do the arithmetic."""
     octets = message.octets
     signed = await _work(partial(read_signatures, octets), len(octets))
-    spf, helo, reverse, answers = await asyncio.gather(
+    answers = await world.run(noting(together(*(ask(name, "TXT") for name in signed.key_names)), heard))
+    told = dict(zip(signed.key_names, answers, strict=True))
+    verdict = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
+    mutations = await _work(partial(name_changes, signed, verdict.signatures), len(octets))
+    return _Signatures(tuple(map(str.lower, signed.key_names)), verdict, mutations)
+
+
+async def _authenticate(
+    message: MessageFacts, world: World, heard: dict[Question, Answer], signatures: _Signatures | None = None
+) -> tuple[AuthenticationFacts, _Signatures]:
+    """Ask for everything side by side, then join it in DMARC. What was ``heard`` is noted.
+
+    ``signatures`` are given where they were verified before and no key changed since.
+    """
+
+    async def known_or_verified() -> _Signatures:
+        return signatures or await _signatures(message, world, heard)
+
+    spf, helo, reverse, signed = await asyncio.gather(
         world.run(noting(_spf(message, message.now), heard)),
         world.run(noting(_spf_of_helo(message, message.now), heard)),
         world.run(noting(_reverse(message), heard)),
-        world.run(noting(together(*(ask(name, "TXT") for name in signed.key_names)), heard)),
+        known_or_verified(),
     )
-    told = dict(zip(signed.key_names, answers, strict=True))
-    dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
+    dkim = signed.verdict
     dmarc, alignments = await world.run(noting(_dmarc(message, spf, dkim), heard))
-    mutations = await _work(partial(name_changes, signed, dkim.signatures), len(octets))
     return AuthenticationFacts(
         spf=spf,
         dkim=dkim.signatures,
@@ -185,8 +211,8 @@ async def _authenticate(message: MessageFacts, world: World, heard: dict[Questio
         unchecked_signatures=dkim.unchecked,
         unreadable=dkim.unreadable,
         alignments=alignments,
-        mutations=mutations,
-    )
+        mutations=signed.mutations,
+    ), signed
 
 
 def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:
