@@ -27,8 +27,8 @@ QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nea
 
 FOLLOWS = {
     "DKIM024": frozenset({"DKIM007"}),  # signatures that verified nowhere are verified by some: the key is Ed25519
-    "DMARC021": frozenset({"DMARC032"}),  # the next step of a rollout shows when the one before it is taken
-    "DMARC040": frozenset({"DMARC032"}),
+    "DMARC021": frozenset({"DMARC034"}),  # the next step of a rollout shows when the one before it is taken
+    "DMARC040": frozenset({"DMARC034"}),
     "SPF004": frozenset({"SPF015", "SPF016", "SPF027"}),  # little room is left; a provider's ranges, passed already
     "SPF016": frozenset({"SPF015"}),
 }
@@ -71,7 +71,7 @@ async def with_outcomes(
     """The report with every fix that names a record tried. ``now`` is the judgement that the report tells."""
     trials = _Trials(report, now, again, world.with_budget(QUERIES, min(seconds, SECONDS)), known)
     general = {rule.id: rule.fix for rule in rules}
-    settled = [await trials.settled(f, general[f.rule]) for f in report.findings]
+    settled = [await trials.settled(f, general.get(f.rule, f.fix.text)) for f in report.findings]
     return replace(report, findings=tuple(_one_at_a_time(settled)))
 
 
@@ -129,18 +129,38 @@ class _Trials:
         """What makes room: the alias at a name, the records of one kind with the new one, and what the rule named."""
         gone = dict.fromkeys(fix.removes)
         for name, type_ in dict.fromkeys((record.name, record.type) for record in fix.records):
-            question = Question(name, type_)
-            answer = self.known.get(question) or await self.world.ask(question)
-            if not answer.known:
-                raise _Unanswered(answer.why())
-            if answer.aliases and type_ in ("A", "AAAA"):
-                raise _Useless  # an alias in use elsewhere
+            if type_ in ("A", "AAAA"):
+                await self._free(name, fix)
+                continue
+            answer = await self._asked(name, type_)
             if answer.aliases:
                 gone[RecordText(name, "CNAME", f"{answer.aliases[0]}.")] = None
-            elif type_ == "TXT":
+            elif type_ == "TXT" and not await self._by_wildcard(name, answer):
                 old = of_one_kind(name)
                 gone.update(dict.fromkeys(RecordText(name, type_, text) for text in answer.texts if old(text)))
         return tuple(record for record in gone if record not in fix.records)
+
+    async def _asked(self, name: str, type_: str) -> Answer:
+        question = Question(name, type_)
+        answer = self.known.get(question) or await self.world.ask(question)
+        if not answer.known:
+            raise _Unanswered(answer.why())
+        return answer
+
+    async def _free(self, name: str, fix: Fix) -> None:
+        """Raises _Useless where a host that a fix names besides its address is another host already."""
+        new = {record.value for record in fix.records if record.name == name}
+        for type_ in ("A", "AAAA"):
+            answer = await self._asked(name, type_)
+            if answer.aliases or (len(fix.records) > 1 and not new.issuperset(answer.records)):
+                raise _Useless
+
+    async def _by_wildcard(self, name: str, answer: Answer) -> bool:
+        """Whether a wildcard answers for the name: then nothing stands there that could go (RFC 4592 §2.2.1)."""
+        parent = name.partition(".")[2]
+        if not answer.records or "." not in parent or name.startswith("*."):
+            return False
+        return (await self._asked(f"*.{parent}", answer.question.type)).records == answer.records
 
     async def _trial(self, fix: Fix) -> Trial:
         try:
@@ -153,7 +173,10 @@ class _Trials:
         if changes not in self._tried:
             if len(self._tried) >= MOST:
                 raise _Unanswered(f"{MOST} other fixes of this subject were")
-            self._tried[changes] = await self.again(self.world.with_changes(changes, self.known), changes)
+            try:
+                self._tried[changes] = await self.again(self.world.with_changes(changes, self.known), changes)
+            except Exception as bug:  # a fault of ours must not cost the user the report
+                raise _Unanswered(f"the trial crashed: {type(bug).__name__}: {bug}") from bug
         return self._tried[changes]
 
     def _effect(self, found: Finding, trial: Trial) -> str:

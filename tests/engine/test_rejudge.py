@@ -199,6 +199,31 @@ def test_an_alias_is_named_among_what_goes() -> None:
     assert not report.findings[0].fix.changes_dns
 
 
+def test_a_wildcard_is_not_named_among_what_goes() -> None:
+    """It answers for the name, and stands elsewhere."""
+    world = World.from_records({"*.example.com": {"TXT": ["v=DMARC1; p=none"]}, "example.com": {"TXT": ["x"]}})
+    text = RecordText("_dmarc.example.com", "TXT", "v=DMARC1; p=reject")
+    report, _ = settled(found("A", Severity.ERROR, Fix("publish", (text,))), after=Judgement(), world=world)
+    assert report.findings[0].fix.rejudged and report.findings[0].fix.removes == ()
+
+
+def test_an_invented_host_is_not_put_on_another() -> None:
+    """mail.example.com is in use; adding an address there would send its visitors astray."""
+    pointer = RecordText("9.2.0.192.in-addr.arpa", "PTR", "mail.example.com.")
+    address = RecordText("mail.example.com", "A", "192.0.2.9")
+    for records, offered in (({}, True), ({"A": ["192.0.2.9"]}, True), ({"AAAA": ["2001:db8::1"]}, False)):
+        world = World.from_records({"mail.example.com": records} if records else {})
+        fix = Fix("publish", (pointer, address))
+        report, _ = settled(found("A", Severity.ERROR, fix), after=Judgement(), world=world)
+        assert report.findings[0].fix.changes_dns is offered
+
+
+def test_a_crash_of_ours_costs_nobody_the_report() -> None:
+    """The fix is marked as not tried."""
+    report, _ = settled(found("A", Severity.ERROR, Fix("publish", (SPF,))), after=ValueError("oops"))
+    assert report.findings[0].fix.effect == "not re-judged: the trial crashed: ValueError: oops"
+
+
 def test_a_private_key_in_dns_is_not_repeated() -> None:
     """It stands where the public key belongs, and is taken out; the report does not show it."""
     pem = (Path(__file__).parents[2] / "fixtures" / "keys").glob("*.pem")

@@ -56,7 +56,7 @@ def test_reports_come_first() -> None:
 def test_one_step_at_a_time(now: str, then: str, effect: str) -> None:
     """None, quarantine, reject; subdomains do not stay behind, and test mode goes."""
     found = audited(now)
-    fix = found["DMARC032" if "p=quarantine" in now else "DMARC021"].fix
+    fix = found["DMARC034" if "p=quarantine" in now else "DMARC021"].fix
     assert [record.value for record in fix.records] == [then]
     assert fix.rejudged and fix.effect.startswith(f"note → pass, DMARC policy {effect}")
     assert fix.text.startswith("next step: ")
@@ -64,9 +64,9 @@ def test_one_step_at_a_time(now: str, then: str, effect: str) -> None:
 
 def test_the_last_step_is_the_last() -> None:
     """At reject there is nothing left; in test mode another rule speaks."""
-    assert not {"DMARC021", "DMARC032"} & set(audited(f"v=DMARC1; p=reject; {RUA}"))
-    assert "DMARC032" not in audited(f"v=DMARC1; p=quarantine; t=y; {RUA}")
-    assert "DMARC032" not in audited("v=DMARC1; p=quarantine")
+    assert not {"DMARC021", "DMARC034"} & set(audited(f"v=DMARC1; p=reject; {RUA}"))
+    assert "DMARC034" not in audited(f"v=DMARC1; p=quarantine; t=y; {RUA}")
+    assert "DMARC034" not in audited("v=DMARC1; p=quarantine")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_no_step_before_the_ground_is_firm(facts: dict[str, Any], lacking: str) 
     """Whatever could lose the domain's own mail comes first; then no record is offered."""
     fix = audited(f"v=DMARC1; p=none; np=reject; {RUA}", **facts)["DMARC021"].fix
     assert fix.records == () and fix.text.startswith("before the next step") and lacking in fix.text
-    assert "DMARC032" not in audited(f"v=DMARC1; p=quarantine; np=reject; {RUA}", **facts)
+    assert "DMARC034" not in audited(f"v=DMARC1; p=quarantine; np=reject; {RUA}", **facts)
 
 
 def test_a_domain_that_sends_nothing_goes_to_reject_at_once() -> None:

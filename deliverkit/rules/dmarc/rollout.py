@@ -57,7 +57,7 @@ def watching_only(facts: DomainFacts) -> Findings:
     yield finding("p=none with reports: the first step of a rollout", at=at, fix=fix, records=records)
 
 
-@rule("DMARC032", Severity.NOTE, "RFC 9989 §7.4")
+@rule("DMARC034", Severity.NOTE, "RFC 9989 §7.4")
 def one_step_from_reject(facts: DomainFacts) -> Findings:
     """The DMARC policy is quarantine: forged mail is filed as junk, not refused.
 
