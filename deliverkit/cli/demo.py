@@ -90,6 +90,8 @@ def _print_step(step: str, report: Report, color: bool | None) -> None:
             click.echo("\n".join(fold(line, columns, " " * 8, hanging=" " * 15)))
         for line in found.fix.lines:
             click.echo(f"{' ' * 15}{plain(line)}")
+        if found.fix.rejudged:
+            click.echo("\n".join(fold(f"then:  {plain(found.fix.effect)}", columns, " " * 8, hanging=" " * 15)))
 
 
 def _said(report: Report) -> str | None:

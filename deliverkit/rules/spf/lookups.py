@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import parent_of
-from deliverkit.findings import Draft, Evidence, Severity, finding
+from deliverkit.findings import Draft, Evidence, Fix, Severity, finding
 from deliverkit.names import within
 from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
+from deliverkit.protocols.spf.record import parse_record
 from deliverkit.protocols.spf.tree import FAMILIES, MAX_STEPS, Branch, Node, State, Tree, WorstPath
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import (
@@ -26,7 +29,7 @@ from deliverkit.rules.spf.reading import (
     txt,
     where,
 )
-from deliverkit.rules.spf.repair import replaced, without
+from deliverkit.rules.spf.repair import replaced, with_addresses, without
 from deliverkit.rules.spf.shorten import Shortened, shortened, without_repetition
 
 HEADROOM = 8
@@ -188,12 +191,26 @@ def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner:
         record = without(one_record(facts), [branch.term.span])
         offer = f"publish this record, which leaves {short(branch.term.text)} out"
         fix = f"correct the name, or {offer}" if record else "correct the name, or name the servers that send instead"
+    records, otherwise = txt(node.domain, record), () if glued else tuple(_named_instead(facts, node, branch))
+    if otherwise and not records:  # nobody else would be left
+        fix, records, otherwise = otherwise[0].text, otherwise[0].records, ()
     return finding(
         f"{inner.domain} {what} ({short(branch.term.text)}{whose}){hint}",
         at=(*at(node, branch.term.span), *at(inner)),
         fix=fix,
-        records=txt(node.domain, record),
+        records=records,
+        otherwise=otherwise,
     )
+
+
+def _named_instead(facts: DomainFacts, node: Node, branch: Branch) -> Iterator[Fix]:
+    """The record with the addresses that mail is sent from in place of an include that leads nowhere."""
+    own = node.domain == facts.name and node.record is not None and branch.term.name == "include"
+    left = replaced(one_record(facts), {branch.term.span: ""}) if own and facts.sends_from else None
+    if left is not None:
+        named = ", ".join(facts.sends_from[:TOLD])
+        said = f"publish this record, which names {named} instead of {short(branch.term.text)}"
+        yield Fix(said, txt(node.domain, with_addresses(parse_record(left), facts.sends_from)))
 
 
 @rule("SPF014", Severity.ERROR, "RFC 7208 §5.2")
