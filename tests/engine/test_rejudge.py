@@ -295,6 +295,14 @@ def test_check_host_tries_its_fix() -> None:
     assert fix.effect == "error → pass, SPF fail → pass, verdict fail → pass" and fix.text.startswith("if 192.0.2.9 is")
 
 
+def test_check_host_of_a_live_world_tries_its_fix_before_it_returns() -> None:
+    """Reading the report waits for nobody."""
+    told = World.from_records({"example.com": {"TXT": ["v=spf1 ip4:192.0.2.1 ~all"]}})
+    world = World(Counting(told), told.smtp, told.vantage, told.clock)
+    done = deliverkit.check_host("192.0.2.9", "a@example.com", "mx.example", world=world)
+    assert done.report.findings[0].fix.effect == "warning → pass, SPF softfail → pass, verdict risk → pass"
+
+
 def test_a_report_without_records_is_left_alone() -> None:
     """No fix, no trial."""
     finding = found("A", Severity.ERROR)
