@@ -7,7 +7,7 @@ rules judge the facts. It knows the order of things and nothing about any protoc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -139,9 +139,10 @@ async def audit(
         facts={p: facts.raw(p) for p in PROTOCOLS},
         interrupted=interrupted,
     ).judged_by(judgement)
-    if report.changes_dns and not interrupted:
+    if report.changes_dns:
         report = await _with_outcomes(report, judgement, facts, judges, heard, world, options, began)
-    return replace(report, elapsed_s=round(time.monotonic() - began, 3))
+    elapsed_s = round(time.monotonic() - began, 3)
+    return replace(report, elapsed_s=elapsed_s, interrupted=world.ended(interrupted=report.interrupted))
 
 
 async def _with_outcomes(
@@ -155,12 +156,17 @@ async def _with_outcomes(
     began: float,
 ) -> Report:
     """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
-    from deliverkit.engine.rejudge import Trial, with_outcomes
+    from deliverkit.engine.rejudge import WORK, Trial, untried, with_outcomes
 
+    late = world.late(WORK) or ("interrupted" if report.interrupted else None)
+    if late:
+        world.was_late(WORK, late)
+        return untried(report, late)
     flows = _flows(facts.name, options)
 
     async def again(changed: World, changes: Changes) -> Trial:
-        touched = [p for p, told in heard.items() if any(changes.touch(q, a) for q, a in told.items())]
+        done = {p: told for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
+        touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
         seen = {f.name: facts.raw(f.name) for f in fields(facts)}
         seen.update({p: await changed.run(flows[p]()) for p in touched})
         tried = DomainFacts(**seen)
@@ -177,7 +183,8 @@ async def _with_outcomes(
     try:
         return await work
     except asyncio.CancelledError:
-        return replace(report, interrupted=True)
+        world.was_late(WORK, "interrupted")
+        return replace(untried(report, "interrupted"), interrupted=True)
 
 
 def _measured(facts: DomainFacts) -> dict[str, str]:

@@ -21,6 +21,8 @@ from deliverkit.world import World
 from deliverkit.world.changes import Changes
 from deliverkit.world.masterfile import ZoneError
 
+WORK = "fixes"
+"""What a journal calls the trials, where they were not done in time."""
 MOST = 20
 """Different fixes that are tried for one subject."""
 QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nearly every answer is in hand
@@ -73,6 +75,12 @@ async def with_outcomes(
     general = {rule.id: rule.fix for rule in rules}
     settled = [await trials.settled(f, general.get(f.rule, f.fix.text)) for f in report.findings]
     return replace(report, findings=tuple(_one_at_a_time(settled)))
+
+
+def untried(report: R, why: str) -> R:
+    """The report with every fix that names a record marked as not tried."""
+    fixes = ((f, replace(f.fix, otherwise=(), effect=f"not re-judged: {why}")) for f in report.findings)
+    return replace(report, findings=tuple(replace(f, fix=fix) if f.fix.changes_dns else f for f, fix in fixes))
 
 
 def _one_at_a_time(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -114,6 +114,7 @@ async def verify(
 
         now = Trial(judgement, _measured(told.authentication))
         report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
+    world.ended(interrupted=False)
     return replace(report, elapsed_s=round(time.monotonic() - began, 3))
 
 

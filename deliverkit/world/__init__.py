@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deliverkit.smtp.dialogue import SmtpFlow
     from deliverkit.smtp.transcript import Transcript
     from deliverkit.world.changes import Changes
+    from deliverkit.world.journal import Journal
     from deliverkit.world.zone import Zone
 
 T = TypeVar("T")
