@@ -50,11 +50,19 @@ _AT_ONCE = 16
     help="Private key that must match what selector S publishes (repeatable).",
 )
 @click.option(
-    "--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, ports."
+    "--only",
+    metavar="P,P",
+    help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, providers, ports.",
 )
 @click.option("--sends-from", multiple=True, metavar="IP", help="An address your mail leaves from (repeatable).")
 @click.option(
     "--submission", multiple=True, metavar="HOST", help="A submission host, probed on 465 and 587 (repeatable)."
+)
+@click.option(
+    "--via",
+    multiple=True,
+    metavar="PROVIDER",
+    help="A provider your mail leaves through, such as sendgrid; `explain providers` lists them (repeatable).",
 )
 @click.option("--no-probe", is_flag=True, help="Do not connect to mail servers.")
 @click.option("--profile", metavar="NAME", help="Judge as a sender of this kind: bulk.")
@@ -69,6 +77,7 @@ def audit(
     only: str | None,
     sends_from: tuple[str, ...],
     submission: tuple[str, ...],
+    via: tuple[str, ...],
     no_probe: bool,
     profile: str | None,
     parked: bool,
@@ -98,6 +107,7 @@ def audit(
         only=tuple(part.strip().lower().replace("-", "") for part in (only or "").split(",") if part.strip()),
         sends_from=sends_from,
         submission=submission,
+        via=via,
         probe=not no_probe,
         profile=profile,
         parked=parked,

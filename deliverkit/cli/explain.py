@@ -1,4 +1,4 @@
-"""``deliverkit explain``: a rule's page, or the table of all rules."""
+"""``deliverkit explain``: a rule's page, the table of all rules, or the table of providers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from deliverkit.cli.common import usage_error
 def explain(word: str | None, format_: str) -> None:
     """Explain a rule, or list all rules.
 
-    WORD is a rule's id (SPF004) or its slug (too-many-lookups).
+    WORD is a rule's id (SPF004) or its slug (too-many-lookups), or "providers": the names that --via and --provider
+    take.
     """
     import json
     import shutil
@@ -22,6 +23,9 @@ def explain(word: str | None, format_: str) -> None:
     from deliverkit.rules.registry import all_rules
 
     width = shutil.get_terminal_size((100, 24)).columns
+    if word is not None and word.strip().lower() == "providers":
+        _list_providers(format_)
+        return
     if word is None:
         rules = all_rules()
         if format_ == "json":
@@ -44,6 +48,22 @@ def explain(word: str | None, format_: str) -> None:
         click.echo(rule_markdown(rule))
     else:
         click.echo("\n".join(rule_lines(rule, width)))
+
+
+def _list_providers(format_: str) -> None:
+    """Every provider with the words by which it may be named."""
+    from deliverkit.data import providers
+
+    rows = [(p.id, p.name, p.category, ", ".join(p.aliases)) for p in providers()]
+    names = ("id", "name", "category", "aliases")
+    if format_ == "json":
+        import json
+
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
+        return
+    from tabulate import tabulate
+
+    click.echo(tabulate(rows, headers=names, tablefmt="github" if format_ == "markdown" else "plain"))
 
 
 def _cut(text: str, room: int) -> str:

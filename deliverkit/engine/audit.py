@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from deliverkit.data import Provider, nearest, provider
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import KeyFile, observe_dkim
@@ -20,6 +21,7 @@ from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.mtasts import observe_mtasts
 from deliverkit.facts.mx import observe_mx
+from deliverkit.facts.providers import observe_providers
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 Heard: TypeAlias = dict[str, dict[Question, Answer]]
 """Every answer that the observation of a protocol was told."""
 
-PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
+PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "providers", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
 OTHER_FAMILIES = ("message", "send", "sink")  # they judge messages and sessions, not domains
 PROFILES = ("bulk",)
@@ -50,7 +52,8 @@ class AuditOptions:
 
     ``only`` names protocols (of `PROTOCOLS`) and rule families; empty means all. ``dkim_keys`` maps a selector
     to a private key (its file, or what was read from it) that must match what is published. ``submission``
-    hosts are probed on 465 and 587. ``severities`` overrides a rule's severity by id.
+    hosts are probed on 465 and 587. ``via`` names providers (ids or aliases of ``data/providers.toml``) through
+    which the domain's mail leaves. ``severities`` overrides a rule's severity by id.
     """
 
     selectors: tuple[str, ...] = ()
@@ -58,6 +61,7 @@ class AuditOptions:
     only: tuple[str, ...] = ()
     sends_from: tuple[str, ...] = ()
     submission: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
     probe: bool = True
     profile: str | None = None
     parked: bool = False
@@ -85,6 +89,7 @@ def checked(options: AuditOptions) -> AuditOptions:
         except ValueError:
             raise BadOption(f"--sends-from {text!r}: not an IP address") from None
     _check_hosts(options.submission)
+    _check_providers(options.via)
     if options.profile not in (None, *PROFILES):
         raise BadOption(f"--profile {options.profile}: there is no such profile; there is: {', '.join(PROFILES)}")
     return replace(options, sends_from=tuple(addresses))
@@ -100,6 +105,16 @@ def _check_hosts(submission: Sequence[str]) -> None:
             read_target(text, ProbeOptions(ports=(465, 587)))
         except BadTarget as bad:
             raise BadOption(f"--submission: {bad}") from None
+
+
+def _check_providers(via: Sequence[str]) -> None:
+    for word in via:
+        if provider(word) is None:
+            near = nearest(word)
+            hint = f"; did you mean {near}?" if near else "."
+            raise BadOption(
+                f"--via {word}: there is no such provider{hint} `deliverkit explain providers` lists them all"
+            )
 
 
 def _near(word: str, known: Collection[str]) -> str:
@@ -120,7 +135,10 @@ async def audit(
     world = world.scene("audit", domain, options)
     started, began = world.now(), time.monotonic()
     heard: Heard = {}
-    observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None), heard)
+    budgeted = world.with_budget()
+    observed, interrupted = await _observe_all(typed.name, budgeted, options, progress or (lambda _: None), heard)
+    via = () if interrupted else _providers(options)  # of those that were named a little more is asked
+    observed["providers"] = await _observe_providers(typed.name, via, budgeted, options, observed, heard)
     facts = DomainFacts(
         name=typed.name,
         given=domain,
@@ -168,7 +186,9 @@ async def _with_outcomes(
         done = {p: told for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
         touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
         seen = {f.name: facts.raw(f.name) for f in fields(facts)}
-        seen.update({p: await changed.run(flows[p]()) for p in touched})
+        seen.update({p: await changed.run(flows[p]()) for p in touched if p in flows})
+        if {"spf", "dkim", "mx", "providers"}.intersection(touched):
+            seen["providers"] = await _observe_providers(facts.name, _providers(options), changed, options, seen, {})
         tried = DomainFacts(**seen)
         return Trial(judges.of(tried), _measured(tried))
 
@@ -204,9 +224,10 @@ def _measured(facts: DomainFacts) -> dict[str, str]:
 
 def _flows(name: str, options: AuditOptions) -> dict[str, Callable[[], Flow[Any]]]:
     """How each protocol is observed."""
+    via = _providers(options)
     return {
         "spf": lambda: observe_spf(name, sends_from=options.sends_from),
-        "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys),
+        "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys, via=via),
         "dmarc": lambda: observe_dmarc(name),
         "mx": lambda: observe_mx(name),
         "ptr": lambda: observe_ptr(name, sends_from=options.sends_from),
@@ -220,7 +241,6 @@ async def _observe_all(
     name: str, world: World, options: AuditOptions, say: Callable[[str], None], heard: Heard
 ) -> tuple[dict[str, Any], bool]:
     """Every protocol's facts, observed side by side, and whether we were interrupted; what was ``heard`` is noted."""
-    world = world.with_budget()
     flows = _flows(name, options)
     wanted = _wanted(options)
     off = not_asked(f"--only {','.join(options.only)}")
@@ -237,10 +257,10 @@ async def _observe_all(
         say(f"{name}: {len(targets)} ports to probe")
         return await probe_all(targets, world=world)
 
-    observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted}
+    observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted and p != "providers"}
     if not options.probe:
         observed["ports"] = not_asked("--no-probe")
-    works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p not in observed}
+    works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p in wanted - {*observed}}
     if world.told and "ports" not in works:  # nobody is waited for
         return {**{p: await work() for p, work in works.items()}, **observed}, False
     from deliverkit.engine.pace import side_by_side
@@ -250,11 +270,37 @@ async def _observe_all(
     return {**done.results, **late, **observed}, done.interrupted
 
 
+def _providers(options: AuditOptions) -> tuple[Provider, ...]:
+    """The providers that the user named."""
+    return tuple(found for word in options.via if (found := provider(word)) is not None)
+
+
+async def _observe_providers(
+    name: str,
+    via: tuple[Provider, ...],
+    world: World,
+    options: AuditOptions,
+    observed: Mapping[str, Any],
+    heard: Heard,
+) -> Any:
+    """The providers, told by what was observed; the little that is asked besides is asked afterwards."""
+    if options.only and "providers" not in options.only:
+        return not_asked(f"--only {','.join(options.only)}")
+    spf, dkim, mx = (observed[protocol] for protocol in ("spf", "dkim", "mx"))
+    flow = observe_providers(name, via, spf, dkim, mx)
+    return await world.run(noting(flow, heard.setdefault("providers", {})))
+
+
 def _wanted(options: AuditOptions) -> set[str]:
-    """The protocols to observe: those named, and the ports where a family that judges them is named."""
+    """The protocols to ask about: those named, the ports where a family that judges them is named.
+
+    Providers are told by the others' facts.
+    """
     if not options.only:
-        return set(PROTOCOLS)
-    wanted = {p for p in PROTOCOLS if p in options.only}
+        return set(PROTOCOLS) - {"providers"}
+    wanted = {p for p in PROTOCOLS if p in options.only and p != "providers"}
+    if "providers" in options.only:
+        wanted |= {"spf", "dkim", "mx", "dmarc"}
     if set(PORT_FAMILIES) & set(options.only):
         wanted.add("ports")
     return wanted

@@ -30,7 +30,9 @@ QUERIES, SECONDS = 100, 10.0  # of DNS, for all fixes of a subject together: nea
 FOLLOWS = {
     "DKIM024": frozenset({"DKIM007"}),  # signatures that verified nowhere are verified by some: the key is Ed25519
     "DMARC021": frozenset({"DMARC034"}),  # the next step of a rollout shows when the one before it is taken
+    "DMARC032": frozenset({"DMARC027"}),  # both methods agree because of psd=n
     "DMARC040": frozenset({"DMARC034"}),
+    "PROV001": frozenset({"PROV005"}),  # SPF names the provider now; its DKIM records come out of its console
     "SPF004": frozenset({"SPF015", "SPF016", "SPF027"}),  # little room is left; a provider's ranges, passed already
     "SPF016": frozenset({"SPF015"}),
 }

@@ -164,9 +164,16 @@ class DkimFacts(Facts):
 
 
 def observe_dkim(
-    domain: str, *, selectors: tuple[str, ...] = (), key_files: Mapping[str, Path | KeyFile] | None = None
+    domain: str,
+    *,
+    selectors: tuple[str, ...] = (),
+    key_files: Mapping[str, Path | KeyFile] | None = None,
+    via: tuple[Provider, ...] = (),
 ) -> Flow[DkimFacts]:
-    """Observe the keys of a domain. A selector may be typed as ``s1``, ``s1._domainkey`` or with the domain."""
+    """Observe the keys of a domain. A selector may be typed as ``s1``, ``s1._domainkey`` or with the domain.
+
+    ``via`` are providers whose selectors are tried although nothing else in DNS may give them away.
+    """
     files = {_selector(typed, domain): file for typed, file in (key_files or {}).items()}
     named = tuple(dict.fromkeys([*(_selector(typed, domain) for typed in selectors), *files]))
     below, guard, mx, apex, *answers = yield from together(
@@ -182,7 +189,7 @@ def observe_dkim(
         problem = _problem(selector, domain)
         answer = below if problem else next(told)
         given.append((yield from _given(domain, selector, answer, guard, problem, files.get(selector))))
-    providers = _providers(mx, apex)
+    providers = tuple({p.id: p for p in (*via, *_providers(mx, apex))}.values())
     found, scan = yield from _search(domain, providers, set(named), below, guard, given)
     nobody_told = not given and not found and scan.unanswered == len(scan.tried)
     return DkimFacts(

@@ -13,7 +13,7 @@ from typing import Any
 from deliverkit.findings import Evidence, Finding, Severity
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
-from deliverkit.report.sections import seen
+from deliverkit.report.sections import outlined
 from deliverkit.report.text import counts, effect, unknowns
 
 
@@ -51,7 +51,9 @@ def _report(number: int, report: Report) -> dict[str, Any]:
         "findings": [_finding(f, report) for f in report.findings],
         "by_severity": [(s.value, sum(f.severity is s for f in report.findings)) for s in Severity],
         "unknowns": [(plain(reason), ", ".join(rules)) for reason, rules in unknowns(report).items()],
-        "sections": [(name, "\n".join(plain(line) for line in lines)) for name, lines in seen(report, 96)],
+        "sections": [
+            (name, "\n".join(plain(line) for line in lines), outline) for name, lines, outline in outlined(report, 96)
+        ],
         "passed": len(report.passed),
         "not_applicable": len(report.not_applicable),
         "not_asked": len(report.not_asked),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Missing
 from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.facts.ptr import IprevFacts, PtrFacts
 from deliverkit.flow import Answer
-from deliverkit.report.plain import fold, plain
+from deliverkit.report.plain import columns, fold, plain
 
 if TYPE_CHECKING:  # reading a message is heavy, and an audit reads none
     from deliverkit.facts.message.authentication import AuthenticationFacts
@@ -75,29 +75,3 @@ def _dmarc(result: DmarcResult) -> str:
     by = f", aligned by {result.identifier.method}" if result.identifier else ""
     policy = f", policy {result.policy} of {result.domain}" if result.policy else ""
     return f"From {result.header_from}{policy}{by}"
-
-
-def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Rows in columns, the last one wrapped; stacked one below another where ``width`` is too narrow.
-
-    Plain lists are aligned here: the library for tables costs more to import than a small audit to run.
-    """
-    if not rows:
-        return []
-    taken = [max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]) - 1)]
-    room = width - sum(taken)
-    if room < 20:
-        return [line for row in rows for line in _stacked(row, width)]
-    lines = []
-    for row in rows:
-        head = "".join(cell.ljust(size) for cell, size in zip(row, taken, strict=False))
-        first, *rest = fold(row[-1], room)
-        lines += [f"{head}{first}".rstrip(), *(" " * len(head) + line for line in rest)]
-    return lines
-
-
-def _stacked(row: Sequence[str], width: int) -> Iterable[str]:
-    first, *rest = (cell for cell in row if cell)
-    yield from fold(first, width)
-    for cell in rest:
-        yield from fold(cell, width, "  ")

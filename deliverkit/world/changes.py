@@ -82,8 +82,10 @@ class ChangedDoor:
 
     def _answer(self, question: Question, followed: int = 0) -> Flow[Answer]:
         name = canonical(question.name)
+        if followed > MAX_ALIASES:
+            return Answer(question, Status.MALFORMED, detail="an alias loop")
         if name in self._names:
-            return (yield from self._changed(question, name, name))
+            return (yield from self._changed(question, name, name, followed))
         told: Answer = yield question
         if name is None:
             return told
@@ -91,20 +93,25 @@ class ChangedDoor:
             return replace(told, status=Status.NODATA)  # RFC 8020: something exists below it now
         wild = next((w for w in self._wild if within(name, w[2:]) and name != w[2:]), None)
         if wild and (yield from self._synthesised(told, wild)):
-            return (yield from self._changed(question, name, wild))
+            return (yield from self._changed(question, name, wild, followed))
         return (yield from self._followed(told, followed))
 
-    def _changed(self, question: Question, name: str, owner: str) -> Flow[Answer]:
+    def _changed(self, question: Question, name: str, owner: str, followed: int) -> Flow[Answer]:
         """The records at a changed name; ``owner`` is the wildcard that answers for the name, or the name itself."""
         told: Answer = yield Question(owner, question.type)
         if not told.known:
             return replace(told, question=question)
+        alias = self._added.get((owner, "CNAME"))
+        if alias and question.type != "CNAME":  # RFC 1034 §3.6.2
+            target: str = alias[0].value
+            there: Answer = yield from self._answer(Question(target, question.type), followed + 1)
+            return replace(there, question=question, aliases=(target, *there.aliases))
         new = self._added.get((owner, question.type), [])
         rest: tuple[Any, ...] = told.records
         if told.aliases and (new or (owner, "CNAME", told.aliases[0]) in self.changes.removed):
             rest = ()  # RFC 1034 §3.6.2: the alias makes room
         elif told.aliases:
-            return replace((yield from self._followed(told, 0)), question=question)
+            return replace((yield from self._followed(told, followed)), question=question)
         elif rest and new and name == owner and (yield from self._from_above(told, owner)):
             rest = ()  # RFC 4592 §2.2.1: a name that exists is not answered by a wildcard
         kept = [r for r in rest if _key(owner, question.type, r) not in self.changes.removed]
@@ -136,7 +143,7 @@ class ChangedDoor:
     def _followed(self, told: Answer, followed: int) -> Flow[Answer]:
         """An answer whose chain of aliases leads to a changed name goes on there."""
         place = next((i for i, alias in enumerate(told.aliases) if alias in self._names), None)
-        if place is None or followed > MAX_ALIASES:
+        if place is None:
             return told
         aliases = told.aliases[: place + 1]
         there: Answer = yield from self._answer(Question(aliases[-1], told.question.type), followed + 1)

@@ -63,6 +63,18 @@ def test_an_alias_makes_room() -> None:
     assert told("TXT _dmarc.example.net", adds=adds).texts == ("v=DMARC1; p=none",)
 
 
+def test_a_new_alias_is_followed() -> None:
+    """To records that stand there, to nothing, and round in a circle."""
+    adds = ("new.example.com. CNAME _dmarc.example.net.",)
+    answer = told("TXT new.example.com", adds=adds)
+    assert answer.texts == ("v=DMARC1; p=none",) and answer.aliases == ("_dmarc.example.net",)
+    assert told("CNAME new.example.com", adds=adds).records == ("_dmarc.example.net",)
+    nowhere = told("TXT new.example.com", adds=("new.example.com. CNAME gone.example.net.",))
+    assert nowhere.status is Status.NXDOMAIN and nowhere.aliases == ("gone.example.net",)
+    circle = ("a.example.net. CNAME b.example.net.", "b.example.net. CNAME a.example.net.")
+    assert told("TXT a.example.net", adds=circle).status is Status.MALFORMED
+
+
 def test_an_alias_leads_to_the_changed_record() -> None:
     """A chain of aliases that ends at a changed name ends at what stands there now."""
     answer = told("TXT alias.example.com", adds=('example.com. TXT "new"',))
