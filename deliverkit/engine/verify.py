@@ -17,19 +17,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from deliverkit.data import selectors
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
-from deliverkit.facts.message.mutations import name_changes
+from deliverkit.facts.message.mutation import Search, find_changes
 from deliverkit.findings import Inconclusive, Judgement
 from deliverkit.flow import Answer, Flow, Question, ask, noting, together
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, judge_signatures
+from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
 from deliverkit.protocols.dkim.verify import read_message as read_signatures
 from deliverkit.protocols.dmarc.align import Alignment, DmarcResult, evaluate, spf_identifier
 from deliverkit.protocols.iprev import iprev
@@ -46,6 +47,7 @@ T = TypeVar("T")
 LARGE = 128 * 1024  # octets from which on work is done in a thread, off the event loop
 NO_CLIENT = "no client address was given (--client-ip)"
 MOST_OCTETS = 64 * 2**20
+MOST_SELECTORS = 40  # names that are asked for another key, where one may have made a signature
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class _Signatures(NamedTuple):
 
     key_names: tuple[str, ...]
     verdict: DkimVerdict
-    mutations: Any
+    searches: tuple[Search | None, ...]
 
 
 async def _signatures(message: MessageFacts, world: World, heard: dict[Question, Answer]) -> _Signatures:
@@ -179,8 +181,8 @@ async def _signatures(message: MessageFacts, world: World, heard: dict[Question,
     answers = await world.run(noting(together(*(ask(name, "TXT") for name in signed.key_names)), heard))
     told = dict(zip(signed.key_names, answers, strict=True))
     verdict = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
-    mutations = await _work(partial(name_changes, signed, verdict.signatures), len(octets))
-    return _Signatures(tuple(map(str.lower, signed.key_names)), verdict, mutations)
+    searches = await _causes(message, signed, verdict, told, world, heard)
+    return _Signatures(tuple(map(str.lower, signed.key_names)), verdict, searches)
 
 
 async def _authenticate(
@@ -212,8 +214,28 @@ async def _authenticate(
         unchecked_signatures=dkim.unchecked,
         unreadable=dkim.unreadable,
         alignments=alignments,
-        mutations=signed.mutations,
+        searches=signed.searches,
     ), signed
+
+
+async def _causes(
+    message: MessageFacts,
+    signed: SignedMessage,
+    dkim: DkimVerdict,
+    told: Mapping[str, Answer],
+    world: World,
+    heard: dict[Question, Answer],
+) -> tuple[Search | None, ...]:
+    """What was done to the message after each signature that fails. Asks for other keys where one may have signed."""
+    if all(verdict.kind is None for verdict in dkim.signatures):
+        return ()
+    from deliverkit.facts.message.mutation.keys import named_keys, other_names
+
+    names = other_names(dkim.signatures, (one.name for one in selectors() if not one.deep))
+    answers = await world.run(noting(together(*(ask(name, "TXT") for name in names[:MOST_SELECTORS])), heard))
+    keys = named_keys({**told, **dict(zip(names, answers, strict=False))})
+    search = partial(find_changes, signed, dkim.signatures, keys=keys, body_line=message.header.body_line)
+    return await asyncio.to_thread(search)  # however small the message, the search may be long
 
 
 def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:

@@ -57,7 +57,12 @@ def authentication_lines(facts: AuthenticationFacts, width: int = 100) -> list[s
     if isinstance(signatures, Missing):
         rows.append(("dkim", *_told(signatures, lambda _: ())))
     else:
-        rows += [("dkim", *_told(one, lambda d: (f"d={d.domain} s={d.selector}", d.detail))) for one in signatures]
+        causes = [facts.cause(number) for number in range(len(signatures))]
+        for one, cause in zip(signatures, causes, strict=True):
+            why = cause or one.detail
+            rows.append(
+                ("dkim", one.result, plain("; ".join(filter(None, (f"d={one.domain} s={one.selector}", why.strip())))))
+            )
         rows += [] if signatures else [("dkim", "none", "the message carries no signature")]
     rows.append(("dmarc", *_told(facts.raw("dmarc"), lambda d: (_dmarc(d), d.why))))
     rows.append(("iprev", *_told(facts.raw("iprev"), lambda i: (i.reason,))))

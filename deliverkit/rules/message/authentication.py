@@ -176,7 +176,7 @@ def _why(facts: MessageFacts, dmarc: DmarcResult) -> str:
     for number, verdict in enumerate(authentication.dkim):
         if verdict.result.value != "pass":
             changed = "the body was changed after signing" if verdict.kind is Kind.BODY_HASH else verdict.detail
-            cause = authentication.mutation(number) or changed
+            cause = authentication.cause(number) or changed
             parts.append(f"the DKIM signature of {verdict.domain or 'nobody'} does not pass: {cause}")
         elif verdict.testing:
             parts.append(f"the key of {verdict.domain} is in test mode (t=y), so its signature earns nothing")
