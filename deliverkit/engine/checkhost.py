@@ -13,7 +13,7 @@ from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Flow, at_once
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.spf.address import BadAddress
+from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
@@ -91,6 +91,10 @@ async def check_host(
 
     Raises BadInput. A domain that is no domain is no bad input: check_host answers none for it (§4.3).
     """
+    try:
+        Client.of(client_ip)
+    except BadAddress as bad:
+        raise BadInput(str(bad)) from None
     mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
     sender = mail_from or f"postmaster@{helo}"
     domain = sender.rpartition("@")[2]
@@ -102,10 +106,7 @@ async def check_host(
     evaluate = functools.partial(
         evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started
     )
-    try:
-        check = await world.run(evaluate())
-    except BadAddress as bad:
-        raise BadInput(str(bad)) from None
+    check = await world.run(evaluate())
     elapsed_s = time.monotonic() - began
     done = CheckHost(check, mail_from, world.vantage, started, elapsed_s, _remark(domain), world, evaluate)
     if not world.told:  # the fixes are tried while somebody waits
