@@ -43,7 +43,12 @@ def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None
     """RFC 7208 check_host; see `deliverkit.aio.check_host`."""
     from deliverkit import aio
 
-    return _blocking(aio.check_host(client_ip, mail_from, helo, world=world))
+    work = aio.check_host(client_ip, mail_from, helo, world=world)
+    if world is not None and world.told:  # nobody has to be waited for
+        from deliverkit.flow import at_once
+
+        return at_once(work)
+    return _blocking(work)
 
 
 def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:

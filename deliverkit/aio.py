@@ -100,6 +100,8 @@ async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World 
     """RFC 7208 check_host: ``.result``, ``.explanation``, ``.trace``. A null ``mail_from`` uses postmaster@helo."""
     from deliverkit.engine.checkhost import check_host as run
 
+    if world is not None:
+        return await run(client_ip, mail_from, helo, world=world)
     async with _opened(world) as here:
         return await run(client_ip, mail_from, helo, world=here)
 
