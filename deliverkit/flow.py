@@ -144,6 +144,22 @@ def together(*flows: Flow[T]) -> Flow[tuple[T, ...]]:
     return results
 
 
+def noting(flow: Flow[T], heard: dict[Question, Answer]) -> Flow[T]:
+    """The same flow; every answer it hears is written down."""
+    try:
+        asked = next(flow)
+        while True:
+            answer: Any
+            if isinstance(asked, Together):
+                answer = yield Together(tuple(noting(inner, heard) for inner in asked.flows))
+            else:
+                answer = heard[asked] = yield asked
+            asked = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
 def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
     """Run a flow to its end with a blocking source of answers."""
     if type(flow) is Asking:

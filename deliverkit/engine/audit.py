@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deliverkit.data import Provider, nearest, provider
 from deliverkit.facts.base import Missing, missing, not_asked
@@ -26,12 +26,18 @@ from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.findings import Judgement
-from deliverkit.flow import Flow
+from deliverkit.flow import Answer, Flow, Question, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
 from deliverkit.rules.registry import families, judge, rules_of
 from deliverkit.world import World
+
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
+
+Heard: TypeAlias = dict[str, dict[Question, Answer]]
+"""Every answer that the observation of a protocol was told."""
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "providers", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
@@ -128,10 +134,11 @@ async def audit(
     typed = meant(domain)
     world = world.scene("audit", domain, options)
     started, began = world.now(), time.monotonic()
+    heard: Heard = {}
     budgeted = world.with_budget()
-    observed, interrupted = await _observe_all(typed.name, budgeted, options, progress or (lambda _: None))
+    observed, interrupted = await _observe_all(typed.name, budgeted, options, progress or (lambda _: None), heard)
     via = () if interrupted else _providers(options)  # of those that were named a little more is asked
-    observed["providers"] = await _observe_providers(typed.name, via, budgeted, options, observed)
+    observed["providers"] = await _observe_providers(typed.name, via, budgeted, options, observed, heard)
     facts = DomainFacts(
         name=typed.name,
         given=domain,
@@ -140,16 +147,85 @@ async def audit(
         sends_from=options.sends_from,
         **observed,
     )
-    report = judged(Subject("domain", typed.name, typed.remark), facts, world, options, started=started, began=began)
-    return replace(report, interrupted=world.ended(interrupted=interrupted))
+    judges = _Judges(facts, world, options)
+    judgement = judges.of(facts)
+    report = Report(
+        subject=Subject("domain", typed.name, typed.remark),
+        vantage=judges.vantage,
+        started=started,
+        elapsed_s=0.0,
+        facts={p: facts.raw(p) for p in PROTOCOLS},
+        interrupted=interrupted,
+    ).judged_by(judgement)
+    if report.changes_dns:
+        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options, began)
+    elapsed_s = round(time.monotonic() - began, 3)
+    return replace(report, elapsed_s=elapsed_s, interrupted=world.ended(interrupted=report.interrupted))
 
 
-async def _observe_all(
-    name: str, world: World, options: AuditOptions, say: Callable[[str], None]
-) -> tuple[dict[str, Any], bool]:
-    """Every protocol's facts, observed side by side, and whether we were interrupted."""
+async def _with_outcomes(
+    report: Report,
+    judgement: Judgement,
+    facts: DomainFacts,
+    judges: _Judges,
+    heard: Heard,
+    world: World,
+    options: AuditOptions,
+    began: float,
+) -> Report:
+    """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
+    from deliverkit.engine.rejudge import WORK, Trial, untried, with_outcomes
+
+    late = world.late(WORK) or ("interrupted" if report.interrupted else None)
+    if late:
+        world.was_late(WORK, late)
+        return untried(report, late)
+    flows = _flows(facts.name, options)
+
+    async def again(changed: World, changes: Changes) -> Trial:
+        done = {p: told for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
+        touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
+        seen = {f.name: facts.raw(f.name) for f in fields(facts)}
+        seen.update({p: await changed.run(flows[p]()) for p in touched if p in flows})
+        if {"spf", "dkim", "mx", "providers"}.intersection(touched):
+            seen["providers"] = await _observe_providers(facts.name, _providers(options), changed, options, seen, {})
+        tried = DomainFacts(**seen)
+        return Trial(judges.of(tried), _measured(tried))
+
+    known = {question: answer for told in heard.values() for question, answer in told.items()}
+    now = Trial(judgement, _measured(facts))
+    left = options.seconds - (time.monotonic() - began)
+    work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules, seconds=left)
+    if world.told:
+        return await work
+    import asyncio
+
+    try:
+        return await work
+    except asyncio.CancelledError:
+        world.was_late(WORK, "interrupted")
+        return replace(untried(report, "interrupted"), interrupted=True)
+
+
+def _measured(facts: DomainFacts) -> dict[str, str]:
+    """The numbers and words of a domain that a fix may change, those that were observed."""
+    found: dict[str, str] = {}
+    spf, dmarc = facts.raw("spf"), facts.raw("dmarc")
+    tree = None if isinstance(spf, Missing) else spf.raw("tree")
+    if tree is not None and not isinstance(tree, Missing):
+        found["SPF lookups"] = str(max(worst.lookup_count for worst in tree.worst))
+        found["void lookups"] = str(max(worst.void_count for worst in tree.worst))
+    for check in () if isinstance(spf, Missing) or isinstance(spf.raw("checks"), Missing) else spf.checks:
+        found[f"SPF of {check.client_ip}"] = check.result.value
+    if not isinstance(dmarc, Missing):
+        found["DMARC policy"] = dmarc.discovery.published or "absent"
+    return found
+
+
+def _flows(name: str, options: AuditOptions) -> dict[str, Callable[[], Flow[Any]]]:
+    """How each protocol is observed."""
     via = _providers(options)
-    flows: dict[str, Callable[[], Flow[Any]]] = {
+    return {
         "spf": lambda: observe_spf(name, sends_from=options.sends_from),
         "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys, via=via),
         "dmarc": lambda: observe_dmarc(name),
@@ -159,11 +235,18 @@ async def _observe_all(
         "mtasts": lambda: observe_mtasts(name),
         "bimi": lambda: observe_bimi(name),
     }
+
+
+async def _observe_all(
+    name: str, world: World, options: AuditOptions, say: Callable[[str], None], heard: Heard
+) -> tuple[dict[str, Any], bool]:
+    """Every protocol's facts, observed side by side, and whether we were interrupted; what was ``heard`` is noted."""
+    flows = _flows(name, options)
     wanted = _wanted(options)
     off = not_asked(f"--only {','.join(options.only)}")
 
     async def observe(protocol: str) -> Any:
-        facts = await world.run(flows[protocol]())
+        facts = await world.run(noting(flows[protocol](), heard.setdefault(protocol, {})))
         say(f"{name}: {protocol} seen")
         return facts
 
@@ -193,13 +276,19 @@ def _providers(options: AuditOptions) -> tuple[Provider, ...]:
 
 
 async def _observe_providers(
-    name: str, via: tuple[Provider, ...], world: World, options: AuditOptions, observed: Mapping[str, Any]
+    name: str,
+    via: tuple[Provider, ...],
+    world: World,
+    options: AuditOptions,
+    observed: Mapping[str, Any],
+    heard: Heard,
 ) -> Any:
     """The providers, told by what was observed; the little that is asked besides is asked afterwards."""
     if options.only and "providers" not in options.only:
         return not_asked(f"--only {','.join(options.only)}")
     spf, dkim, mx = (observed[protocol] for protocol in ("spf", "dkim", "mx"))
-    return await world.run(observe_providers(name, via, spf, dkim, mx))
+    flow = observe_providers(name, via, spf, dkim, mx)
+    return await world.run(noting(flow, heard.setdefault("providers", {})))
 
 
 def _wanted(options: AuditOptions) -> set[str]:
@@ -217,28 +306,25 @@ def _wanted(options: AuditOptions) -> set[str]:
     return wanted
 
 
-def judged(
-    subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
-) -> Report:
-    """Let the rules judge the domain, each of its ports, and the place we looked from."""
-    rules = rules_of(*_families(options)).existence_first
-    severities = dict(options.severities)
-    seen = facts.raw("ports")
-    rows = () if isinstance(seen, Missing) else seen
-    vantage, on_ports = world.vantage, list[Judgement]()
-    if rows:
-        from deliverkit.engine.probe import judge_ports, vantage_after
+class _Judges:
+    """The rules of an audit. What they say of the ports and of the place we looked from is said once."""
 
-        vantage = vantage_after(rows, vantage)
-        on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
-    judgement = merge([judge(facts, rules, severities), *on_ports, judge(vantage, rules, severities)])
-    return Report(
-        subject=subject,
-        vantage=vantage,
-        started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={p: facts.raw(p) for p in PROTOCOLS},
-    ).judged_by(judgement)
+    def __init__(self, facts: DomainFacts, world: World, options: AuditOptions) -> None:
+        self.rules = rules_of(*_families(options)).existence_first
+        self._severities = dict(options.severities)
+        self.vantage = world.vantage
+        self._besides: list[Judgement] = []
+        rows = facts.raw("ports")
+        if rows and not isinstance(rows, Missing):
+            from deliverkit.engine.probe import judge_ports, vantage_after
+
+            self.vantage = vantage_after(rows, world.vantage)
+            self._besides += judge_ports(rows, rules=self.rules, severities=self._severities, of_domain=True)
+        self._besides.append(judge(self.vantage, self.rules, self._severities))
+
+    def of(self, facts: DomainFacts) -> Judgement:
+        """What they say of the domain with these facts."""
+        return merge([judge(facts, self.rules, self._severities), *self._besides])
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from deliverkit.findings import Evidence, Finding, Severity
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import outlined
-from deliverkit.report.text import counts, unknowns
+from deliverkit.report.text import counts, effect, unknowns
 
 
 def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
@@ -73,7 +73,8 @@ def _finding(found: Finding, report: Report) -> dict[str, Any]:
         "evidence": [_evidence(e) for e in found.evidence[:12]],
         "more": max(len(found.evidence) - 12, 0),
         "fix": plain(found.fix.text),
-        "records": "\n".join(plain(record.line) for record in found.fix.records),
+        "records": "\n".join(plain(line) for line in found.fix.lines),
+        "effect": effect(found.fix) if found.fix.effect else "",
         "reference": found.reference,
     }
 

@@ -219,6 +219,6 @@ def _complete(r: Rule, severity: Severity, draft: Draft, subject: str) -> Findin
         title=r.title,
         detail=draft.detail,
         evidence=draft.evidence,
-        fix=Fix(draft.fix or r.fix, draft.records),
+        fix=Fix(draft.fix or r.fix, draft.records, draft.removes, otherwise=draft.otherwise),
         reference=r.reference,
     )

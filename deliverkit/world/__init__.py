@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deliverkit.facts.vantage import Vantage
     from deliverkit.smtp.dialogue import SmtpFlow
     from deliverkit.smtp.transcript import Transcript
+    from deliverkit.world.changes import Changes
     from deliverkit.world.journal import Journal
     from deliverkit.world.zone import Zone
 
@@ -108,6 +109,12 @@ class World:
         from deliverkit.world.zone import overlay
 
         return overlay(self, zones)
+
+    def with_changes(self, changes: Changes, known: Mapping[Question, Answer]) -> World:
+        """This world with single records taken out and published; ``known`` are answers already in hand."""
+        from deliverkit.world.changes import ChangedDoor, KnownDoor
+
+        return World(ChangedDoor(changes, KnownDoor(known, self.dns)), self.smtp, self.vantage, self.clock)
 
     def at(self, now: datetime) -> World:
         """This world with its clock stopped at ``now``."""

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from deliverkit.flow import Answer, Flow, Question, Status, ask, together
 from deliverkit.protocols.spf.address import Client
-from deliverkit.protocols.spf.lookups import MAX_HOSTS, askable
+from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS, askable
 from deliverkit.protocols.spf.macro import MacroContext, MacroString, expand_name
 from deliverkit.protocols.spf.record import LOOKUP_TERMS, Directive, Modifier, Record, Term, parse_record, select
 
@@ -45,6 +45,10 @@ class State(StrEnum):
     LOOP = "loop"  # the name is its own ancestor
     DYNAMIC = "dynamic"  # the name depends on the sender or the client
     CUT = "cut"  # our own bounds
+
+
+BROKEN = frozenset({State.INVALID, State.MANY, State.NONE, State.NXDOMAIN, State.LOOP})
+"""What makes a record that leads there a permerror (RFC 7208 §4.5, §4.6, §5.2, §6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,13 @@ class Tree:
     unknown: tuple[str, ...]
     cut: bool
     answers: dict[Question, Answer]
+
+    @property
+    def permerror(self) -> bool:
+        """True if there is an evaluation that ends in permerror."""
+        over = any(w.lookup_count > MAX_LOOKUPS or w.void_count > MAX_VOIDS for w in self.worst)
+        crowded = any(len(branch.hosts) > MAX_HOSTS for _, branch in self.root.entered())
+        return over or crowded or any(node.state in BROKEN for node in self.root.walk())
 
 
 def spf_tree(domain: str, known: dict[Question, Answer] | None = None) -> Flow[Tree]:

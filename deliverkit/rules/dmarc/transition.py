@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import NotApplicable, Unobserved
+from deliverkit.facts.base import Missing, NotApplicable, Unobserved
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Draft, RecordText, Severity, evidence_of, finding
 from deliverkit.names import within
@@ -44,7 +44,10 @@ def _other_record(facts: DomainFacts, discovery: Discovery, suffix: SuffixAnswer
     )
     record = discovery.record or suffix.record
     assert record is not None  # the caller looked
-    tags = rewritten(mended(record.text), p=discovery.published or suffix.policy, sp=None, np=None, psd=None)
+    policy, mx = discovery.published or suffix.policy, facts.raw("mx")
+    receives = isinstance(mx, Missing) or not mx.answer.known or mx.receives or mx.implicit
+    rua = f"mailto:dmarc@{facts.name}" if receives else None  # another's address would need its consent (RFC 9990 §4)
+    tags = rewritten(mended(record.text), p=policy, sp=None, np=None, psd=None, rua=rua, ruf=None)
     return finding(
         f"the tree walk finds {new}; the list leads to {suffix.org_domain} and finds {old}",
         at=evidence(facts.dmarc) or evidence_of(facts.dmarc.answer),
