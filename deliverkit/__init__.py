@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+    from pathlib import Path
 
     from deliverkit.engine.checkhost import CheckHost
     from deliverkit.engine.verify import Verification
     from deliverkit.protocols.dmarc.discover import Discovery
     from deliverkit.report.model import Report
     from deliverkit.world import World
+    from deliverkit.world.journal import Journal
 
 __version__ = "0.1.0"
-__all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "send", "verify"]
+__all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "replay", "send", "verify"]
 
 T = TypeVar("T")
 
@@ -41,7 +43,12 @@ def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None
     """RFC 7208 check_host; see `deliverkit.aio.check_host`."""
     from deliverkit import aio
 
-    return _blocking(aio.check_host(client_ip, mail_from, helo, world=world))
+    work = aio.check_host(client_ip, mail_from, helo, world=world)
+    if world is not None and world.told:  # nobody has to be waited for
+        from deliverkit.flow import at_once
+
+        return at_once(work)
+    return _blocking(work)
 
 
 def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:
@@ -56,6 +63,13 @@ def probe(*targets: str, **options: Any) -> list[Report]:
     from deliverkit import aio
 
     return _blocking(aio.probe(*targets, **options))
+
+
+def replay(journal: str | Path | Journal, *, any_version: bool = False) -> list[Report]:
+    """The reports of a journal again; see `deliverkit.aio.replay`."""
+    from deliverkit import aio
+
+    return _blocking(aio.replay(journal, any_version=any_version))
 
 
 def send(header_from: str, to: str | Sequence[str], **options: Any) -> Report:

@@ -5,8 +5,10 @@ Imports nothing of ours. What this file will not do: look anything up, or open a
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
+KEPT = 4096  # addresses whose kind is remembered: several rules ask about the same ones, and hosts are shared
 _DOCUMENTATION = tuple(
     ipaddress.ip_network(text)
     for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
@@ -30,12 +32,14 @@ _SHARED = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598: between an access provider and its customers."""
 
 
+@functools.lru_cache(maxsize=KEPT)
 def is_documentation(address: str) -> bool:
     """True for an address of a documentation network."""
     parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in _DOCUMENTATION)
 
 
+@functools.lru_cache(maxsize=KEPT)
 def is_public(address: str) -> bool:
     """True if mail from anywhere could reach this address: global, or a documentation network standing for one.
 
@@ -50,6 +54,7 @@ def is_public(address: str) -> bool:
     return is_documentation(address) or parsed.is_global
 
 
+@functools.lru_cache(maxsize=KEPT)
 def kind(address: str) -> str:
     """Say in a word what kind of address it is: "public", "loopback", "private", "link-local", …"""
     parsed = _parsed(address)

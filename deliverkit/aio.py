@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deliverkit.report.model import Report
     from deliverkit.smtp.submission import TlsMode
     from deliverkit.world import World
+    from deliverkit.world.journal import Journal
 
 
 @asynccontextmanager
@@ -41,6 +42,7 @@ async def audit(
     only: Sequence[str] = (),
     sends_from: Sequence[str] = (),
     submission: Sequence[str] = (),
+    via: Sequence[str] = (),
     probe: bool = True,
     profile: str | None = None,
     parked: bool = False,
@@ -56,6 +58,7 @@ async def audit(
         only=tuple(only),
         sends_from=tuple(sends_from),
         submission=tuple(submission),
+        via=tuple(via),
         probe=probe,
         profile=profile,
         parked=parked,
@@ -82,10 +85,23 @@ async def verify(
         return await run(raw, world=here, client_ip=client_ip, helo=helo, mail_from=mail_from, profile=profile)
 
 
+async def replay(journal: str | Path | Journal, *, any_version: bool = False) -> list[Report]:
+    """The reports of a journal again, from the file alone: subjects and options come from it.
+
+    Raises `deliverkit.world.journal.JournalError` for a file that is no whole journal of this version.
+    """
+    from deliverkit.engine.replay import replay as run
+    from deliverkit.world.journal import Journal
+
+    return await run(journal if isinstance(journal, Journal) else Journal.load(journal, any_version=any_version))
+
+
 async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
     """RFC 7208 check_host: ``.result``, ``.explanation``, ``.trace``. A null ``mail_from`` uses postmaster@helo."""
     from deliverkit.engine.checkhost import check_host as run
 
+    if world is not None:
+        return await run(client_ip, mail_from, helo, world=world)
     async with _opened(world) as here:
         return await run(client_ip, mail_from, helo, world=here)
 

@@ -47,27 +47,103 @@ class Evidence:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
+STRING_OCTETS = 255
+"""The most that one character-string of a TXT record holds (RFC 1035 §3.3)."""
+
+
+SHOWN = 120
+"""Characters that tell which record is meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordText:
-    """A record to publish, in presentation form."""
+    """A record to publish or to take out. ``value`` is in presentation form; of TXT it is the text, strings joined."""
 
     name: str
     type: str
     value: str
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The record as a zone file holds it (RFC 1035 §5.1); a text of several strings stands in parentheses."""
+        head = f"{self.name}. {self.type} "
+        if self.type not in ("TXT", "SPF"):
+            return (head + self.value,)
+        first, *rest = (_quoted(string) for string in _strings(self.value))
+        if not rest:
+            return (head + first,)
+        return (f"{head}( {first}", *(f"    {string}" for string in rest[:-1]), f"    {rest[-1]} )")
+
+    @property
     def line(self) -> str:
-        """The record as a line of a zone file; a text that is not quoted yet is put into quotation marks."""
-        quoted = self.type == "TXT" and not self.value.startswith('"')
-        return f'{self.name}. {self.type} "{self.value}"' if quoted else f"{self.name}. {self.type} {self.value}"
+        """The same on one line."""
+        return " ".join(line.strip() for line in self.lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+
+
+def _strings(text: str) -> list[bytes]:
+    """The text cut into character-strings, behind a blank where one stands in the second half of a string."""
+    octets = text.encode("utf-8", "surrogateescape")
+    cut = []
+    while len(octets) > STRING_OCTETS:
+        blank = octets.rfind(b" ", STRING_OCTETS // 2, STRING_OCTETS)
+        end = STRING_OCTETS if blank < 0 else blank + 1
+        cut.append(octets[:end])
+        octets = octets[end:]
+    return [*cut, octets]
+
+
+def _quoted(octets: bytes) -> str:
+    """One character-string in quotation marks; what a master file cannot hold is escaped (RFC 1035 §5.1)."""
+    inner = "".join(
+        f"\\{chr(octet)}" if octet in b'"\\' else chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
+        for octet in octets
+    )
+    return f'"{inner}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What to do about it. ``text`` is never empty."""
+    """What to do about it. ``text`` is never empty.
+
+    ``removes`` are taken out of DNS and ``records`` published, in this order. ``rejudged`` is True if the subject was
+    judged again with both applied, and came out better; ``effect`` says what changed ("error → pass, SPF lookups
+    12 → 8"), or why that could not be seen. ``otherwise`` are fixes to try, in this order, where this one does not
+    help; a report never holds any.
+    """
 
     text: str
     records: tuple[RecordText, ...] = ()
+    removes: tuple[RecordText, ...] = ()
+    rejudged: bool = False
+    effect: str = ""
+    otherwise: tuple[Fix, ...] = ()
+
+    @property
+    def changes_dns(self) -> bool:
+        """True if it names a record to publish or to take out."""
+        return bool(self.records or self.removes)
+
+    def to_json(self) -> dict[str, object]:
+        """What a report says of it."""
+        return {name: getattr(self, name) for name in ("text", "records", "removes", "rejudged", "effect")}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to publish, line by line of a zone file; what else goes is told in its comments.
+
+        A single record that is replaced at its own name and type is not repeated: the evidence shows it.
+        """
+        places = {(record.name, record.type) for record in self.records}
+        plain = len(self.removes) == 1 and all((gone.name, gone.type) in places for gone in self.removes)
+        gone = () if plain else self.removes
+        return (
+            *(f"; remove: {_cut(record.line)}" for record in gone),
+            *(line for record in self.records for line in record.lines),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +169,8 @@ class Draft:
     evidence: tuple[Evidence, ...] = ()
     fix: str | None = None
     records: tuple[RecordText, ...] = ()
+    removes: tuple[RecordText, ...] = ()
+    otherwise: tuple[Fix, ...] = ()
     subject: str | None = None
 
 
@@ -102,10 +180,16 @@ def finding(
     at: Evidence | tuple[Evidence, ...] = (),
     fix: str | None = None,
     records: tuple[RecordText, ...] = (),
+    removes: tuple[RecordText, ...] = (),
+    otherwise: tuple[Fix, ...] = (),
     subject: str | None = None,
 ) -> Draft:
-    """Say what is wrong *here*. Without ``fix`` the Fix section of the rule's docstring is used."""
-    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, subject)
+    """Say what is wrong *here*. Without ``fix`` the Fix section of the rule's docstring is used.
+
+    ``records`` replace what stands at their names and is of their kind; ``removes`` names what must go besides.
+    ``otherwise`` are fixes for the case that this one turns out not to help.
+    """
+    return Draft(detail, (at,) if isinstance(at, Evidence) else tuple(at), fix, records, removes, otherwise, subject)
 
 
 def evidence_of(
@@ -129,6 +213,18 @@ def evidence_of(
         )
         for i in wanted
     )
+
+
+def standing(answer: Answer, *places: int) -> tuple[RecordText, ...]:
+    """The records of an answer that stand at the name asked, all or those at these places: to be taken out."""
+    if answer.aliases:  # they stand elsewhere, and are perhaps another's
+        return ()
+    name, type_ = answer.question.name, answer.question.type
+    wanted = places or range(len(answer.records))
+    if type_ in ("TXT", "SPF"):
+        return tuple(RecordText(name, type_, answer.texts[place]) for place in wanted)
+    values = (answer.records[place] for place in wanted)
+    return tuple(RecordText(name, type_, f"{v[0]} {v[1].rstrip('.')}." if type_ == "MX" else str(v)) for v in values)
 
 
 def _presented_span(answer: Answer, index: int, span: tuple[int, int] | None) -> tuple[int, int] | None:

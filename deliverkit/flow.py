@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -111,10 +111,31 @@ Flow: TypeAlias = Generator["Question | Together", Any, T]
 """A DNS flow: yields questions, is sent answers, returns T."""
 
 
+class Asking(Generator["Question | Together", Any, Answer]):
+    """The flow of one question. A driver that meets it beside others takes the question, without a step in between."""
+
+    __slots__ = ("_asked", "question")
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self._asked = False
+
+    def __next__(self) -> Question:
+        self._asked = True
+        return self.question
+
+    def send(self, heard: Any) -> Question:
+        if not self._asked:
+            return self.__next__()
+        raise StopIteration(heard)
+
+    def throw(self, kind: Any, error: Any = None, trace: Any = None) -> NoReturn:  # noqa: ARG002 - nothing is held
+        raise kind if error is None else error
+
+
 def ask(name: str, type_: str) -> Flow[Answer]:
     """The one-question flow: ``answer = yield from ask("example.com", "TXT")``."""
-    answer: Answer = yield Question(name, type_)
-    return answer
+    return Asking(Question(name, type_))
 
 
 def together(*flows: Flow[T]) -> Flow[tuple[T, ...]]:
@@ -123,12 +144,30 @@ def together(*flows: Flow[T]) -> Flow[tuple[T, ...]]:
     return results
 
 
-def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
-    """Run a flow to its end with a blocking source of answers."""
+def noting(flow: Flow[T], heard: dict[Question, Answer]) -> Flow[T]:
+    """The same flow; every answer it hears is written down."""
     try:
         asked = next(flow)
         while True:
-            heard = tuple(drive(inner, hear) for inner in asked.flows) if isinstance(asked, Together) else hear(asked)
+            answer: Any
+            if isinstance(asked, Together):
+                answer = yield Together(tuple(noting(inner, heard) for inner in asked.flows))
+            else:
+                answer = heard[asked] = yield asked
+            asked = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
+    """Run a flow to its end with a blocking source of answers."""
+    if type(flow) is Asking:
+        return hear(flow.question)  # type: ignore[return-value]
+    try:
+        asked = next(flow)
+        while True:
+            heard = tuple([drive(inner, hear) for inner in asked.flows]) if type(asked) is Together else hear(asked)  # type: ignore[arg-type]
             asked = flow.send(heard)
     except StopIteration as stop:
         result: T = stop.value
@@ -137,6 +176,8 @@ def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
 
 async def adrive(flow: Flow[T], hear: Callable[[Question], Awaitable[Answer]]) -> T:
     """Run a flow to its end with an awaitable source of answers; `Together` runs concurrently."""
+    if type(flow) is Asking:
+        return await hear(flow.question)  # type: ignore[return-value]
     try:
         asked = next(flow)
         while True:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.good_messages import good_messages
+from tests.mutated_messages import mutated_messages
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 MESSAGES = FIXTURES / "messages"
@@ -67,14 +68,20 @@ def sign(
     at: int = SIGNED_AT,
     length: int | None = None,
     more: str = "",
+    declared: str | None = None,
+    hashed_body: bytes | None = None,
 ) -> bytes:
-    """The message with one more DKIM-Signature on top (RFC 6376 §3.5, §3.7)."""
+    """The message with one more DKIM-Signature on top (RFC 6376 §3.5, §3.7).
+
+    Signers that are at fault: ``declared`` is what c= says where it is not the form used, ``hashed_body`` the octets
+    whose hash is in bh= where they are not the canonical body.
+    """
     head, _, body = raw.partition(b"\r\n\r\n")
     fields = re.findall(rb"([^:\r\n]+):((?:[^\r\n]|\r\n[ \t])*)(?:\r\n|\Z)", head)
     header_form, body_form = canonicalization.split("/")
-    whole = _body(body, body_form)
+    whole = _body(body, body_form) if hashed_body is None else hashed_body
     hashed = base64.b64encode(hashlib.sha256(whole[:length]).digest()).decode()
-    tags = [f"v=1; a={algorithm}; c={canonicalization}; d={domain}; s={selector}; t={at};{more}"]
+    tags = [f"v=1; a={algorithm}; c={declared or canonicalization}; d={domain}; s={selector}; t={at};{more}"]
     tags += [f"l={length};"] if length is not None else []
     tags += [f"h={':'.join(names)};", f"bh={hashed};", "b="]
     value = " " + "\r\n\t".join(tags)
@@ -170,6 +177,7 @@ def messages() -> dict[str, bytes]:
     sound = sign(plain)
     long = message("A line of 1200 octets follows.\r\n" + "x" * 1200 + "\r\n")
     return {
+        **{f"mutated-{name}.eml": octets for name, octets in mutated_messages(sign, message).items()},
         "signed.eml": sound,
         "signed-newsletter.eml": sign(news),
         "signed-twice.eml": sign(sign(plain), selector="ed1", key="test-only-ed25519.pem", algorithm="ed25519-sha256"),
@@ -191,7 +199,7 @@ def messages() -> dict[str, bytes]:
         "signed-from-quoted.eml": sign(message("Hello Ann,\r\nFrom now on we ship daily.\r\n")).replace(
             b"\r\nFrom now", b"\r\n>From now"
         ),
-        "signed-with-lf.eml": _signed_with_lf(),
+        "signed-with-lf.eml": sign(plain, hashed_body=_body(TEXT.encode(), "relaxed").replace(b"\r\n", b"\n")),
         "signed-quoted-printable-anew.eml": sign(
             message(
                 "Gr=c3=bc=c3=9fe, Ann\r\n",
@@ -240,15 +248,6 @@ def _many(raw: bytes, number: int) -> bytes:
     """The message with the same signature many times."""
     head = sign(raw).removesuffix(raw)
     return head * number + raw
-
-
-def _signed_with_lf() -> bytes:
-    """A program that hashes the body before its line ends are CRLF."""
-    crlf = sign(message())
-    body = crlf.partition(b"\r\n\r\n")[2]
-    right = base64.b64encode(hashlib.sha256(_body(body, "relaxed")).digest())
-    wrong = base64.b64encode(hashlib.sha256(_body(body, "relaxed").replace(b"\r\n", b"\n")).digest())
-    return crlf.replace(right, wrong)
 
 
 def main() -> None:

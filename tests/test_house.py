@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "facts": {"addresses", "flow", "names", "facts", "protocols", "smtp", "data"},
     "rules": {"addresses", "flow", "names", "findings", "facts", "protocols", "smtp", "data", "rules"},
     "report": {"", "flow", "findings", "facts", "names", "protocols", "smtp", "report"},
-    "world": {"addresses", "flow", "names", "world", "smtp", "facts", "engine"},
+    "world": {"", "addresses", "flow", "names", "world", "smtp", "facts", "engine"},
     "engine": {
         "",
         "addresses",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,16 +20,29 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.journal import (
+    Tape,
+    finish_replay,
+    journal_options,
+    picked,
+    readable,
+    refuse_contradiction,
+    refuse_missing,
+    typed,
+)
 
 if TYPE_CHECKING:
     from deliverkit.engine.audit import AuditOptions
     from deliverkit.report.model import Report
+    from deliverkit.world.journal import Journal
 
-_AT_ONCE = 16
+_AT_ONCE, _MANY_AT_ONCE = 16, 64
+"""Domains side by side over the system's resolvers, and over named ones, which take four times as many questions
+(`world.live`). More would only wait for each other, and the time of a domain's DNS budget runs while they wait."""
 
 
 @click.command()
-@click.argument("domains", nargs=-1, required=True, metavar="DOMAIN...")
+@click.argument("domains", nargs=-1, metavar="DOMAIN...")
 @click.option("--selector", "selectors", multiple=True, metavar="S", help="A DKIM selector in use (repeatable).")
 @click.option(
     "--dkim-key",
@@ -38,17 +52,26 @@ _AT_ONCE = 16
     help="Private key that must match what selector S publishes (repeatable).",
 )
 @click.option(
-    "--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, ports."
+    "--only",
+    metavar="P,P",
+    help="Only these protocols: spf, dkim, dmarc, mx, ptr, tlsrpt, mtasts, bimi, providers, ports.",
 )
 @click.option("--sends-from", multiple=True, metavar="IP", help="An address your mail leaves from (repeatable).")
 @click.option(
     "--submission", multiple=True, metavar="HOST", help="A submission host, probed on 465 and 587 (repeatable)."
+)
+@click.option(
+    "--via",
+    multiple=True,
+    metavar="PROVIDER",
+    help="A provider your mail leaves through, such as sendgrid; `explain providers` lists them (repeatable).",
 )
 @click.option("--no-probe", is_flag=True, help="Do not connect to mail servers.")
 @click.option("--profile", metavar="NAME", help="Judge as a sender of this kind: bulk.")
 @click.option("--parked", is_flag=True, help="The domain sends and receives no mail.")
 @world_options
 @output_options
+@journal_options
 def audit(
     domains: tuple[str, ...],
     selectors: tuple[str, ...],
@@ -56,10 +79,12 @@ def audit(
     only: str | None,
     sends_from: tuple[str, ...],
     submission: tuple[str, ...],
+    via: tuple[str, ...],
     no_probe: bool,
     profile: str | None,
     parked: bool,
     where: WorldChoice,
+    tape: Tape,
     output: Output,
 ) -> None:
     """Audit SPF, DKIM, DMARC, MX, PTR and ports of domains.
@@ -70,33 +95,61 @@ def audit(
     from deliverkit.engine.audit import PROTOCOLS, AuditOptions, BadOption, checked
     from deliverkit.names import BadName, meant
 
+    if tape.replay is None:
+        refuse_missing(domains, "DOMAIN...")
     for domain in domains:
         try:
             meant(domain)
         except BadName as bad:
             usage_error(str(bad))
+    key_files = dict(_selector_file(pair) for pair in dkim_keys)
     options = AuditOptions(
         selectors=selectors,
-        dkim_keys=dict(_selector_file(pair) for pair in dkim_keys),
+        dkim_keys=key_files,
         only=tuple(part.strip().lower().replace("-", "") for part in (only or "").split(",") if part.strip()),
         sends_from=sends_from,
         submission=submission,
+        via=via,
         probe=not no_probe,
         profile=profile,
         parked=parked,
     )
     if output.timeout:
         options = replace(options, seconds=output.timeout)
-    _refuse_unreadable(options.dkim_keys.values())
+    if tape.replay is None:
+        _refuse_unreadable(key_files.values())
     try:
         options = checked(options)
     except BadOption as bad:
         usage_error(f"{bad} (protocols: {', '.join(PROTOCOLS)})" if "--only" in str(bad) else str(bad))
-    if where.told and no_probe:
-        reports, interrupted = _audit_told(domains, options, where, output)
-    else:
-        reports, interrupted = run(_audit_all(domains, options, where, output))
-    finish(reports, output, interrupted=interrupted)
+    if tape.replay is not None:
+        _replay(domains, options, tape.opened("audit", where), output)
+    with tape.recording("audit", where) as where:
+        if where.told and no_probe:
+            reports, interrupted = _audit_told(domains, options, where, output)
+        else:
+            reports, interrupted = run(_audit_all(domains, options, where, output))
+        finish(reports, output, interrupted=interrupted)
+
+
+def _replay(domains: tuple[str, ...], options: AuditOptions, journal: Journal, output: Output) -> NoReturn:
+    """The reports of a journal, of all its domains or of those that were typed."""
+    from deliverkit.engine.replay import audit_options
+    from deliverkit.world.journal_replay import same_subject
+
+    sections = picked(journal, "audit", domains, partial(same_subject, "audit"))
+    said = typed()
+    for section in sections:
+        recorded = readable(journal, audit_options, section)
+        names = [field.name for field in fields(options) if field.name in said and field.name != "dkim_keys"]
+        pairs = {said[name]: (getattr(options, name), getattr(recorded, name)) for name in names}
+        if "no_probe" in said:
+            pairs["--no-probe"] = (not options.probe, not recorded.probe)
+        if "dkim_keys" in said:  # by the names of the files: a replay reads none
+            files = {selector: str(getattr(key, "path", key)) for selector, key in recorded.dkim_keys.items()}
+            pairs["--dkim-key"] = ({selector: str(file) for selector, file in options.dkim_keys.items()}, files)
+        refuse_contradiction(journal, pairs)
+    finish_replay(journal, sections, output)
 
 
 def _selector_file(pair: str) -> tuple[str, Path]:
@@ -146,7 +199,7 @@ async def _audit_all(
     from deliverkit.engine.audit import audit as audit_one
 
     progress = Progress(output)
-    places = asyncio.Semaphore(_AT_ONCE)
+    places = asyncio.Semaphore(_MANY_AT_ONCE if where.nameservers else _AT_ONCE)
     async with where.open() as world:
 
         async def one(domain: str) -> Report:

@@ -21,6 +21,7 @@ from deliverkit.cli.files import refuse_unwritable, write_file
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
     from deliverkit.world import World
+    from deliverkit.world.journal import Journal
     from deliverkit.world.zone import Zone
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,6 +77,17 @@ class WorldChoice:
     closed_world: bool = False
     nameservers: tuple[str, ...] = ()
     allow_private: bool = False
+    journal: Journal | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was chosen, by option."""
+        return {
+            "--zone": self.zones,
+            "--offline": self.offline,
+            "--closed-world": self.closed_world,
+            "--nameserver": self.nameservers,
+            "--allow-private": self.allow_private,
+        }
 
     @property
     def told(self) -> bool:
@@ -83,7 +95,7 @@ class WorldChoice:
         return self.offline or self.closed_world
 
     def open(self, *, now: Any = None) -> World:
-        """Open the world; a zone file that cannot be read ends the program with status 2."""
+        """Open the world, recorded where there is a journal; a zone file that cannot be read ends with status 2."""
         from deliverkit.world import World
         from deliverkit.world.zone import Zone, ZoneError
 
@@ -94,7 +106,8 @@ class WorldChoice:
                 world = World.live(self.nameservers, allow_private=self.allow_private, now=now)
             zones = [Zone.load(path) for path in self.zones]
             _refuse_twins(zones)
-            return world.with_zone(*zones) if zones else world
+            world = world.with_zone(*zones) if zones else world
+            return world if self.journal is None else world.recorded(self.journal)
         except (ZoneError, OSError, ValueError) as bad:
             usage_error(str(bad))
 

@@ -88,8 +88,10 @@ def _print_step(step: str, report: Report, color: bool | None) -> None:
         lines = [f"cause: {plain(found.detail)}", f"fix:   {plain(found.fix.text)}"]
         for line in lines:
             click.echo("\n".join(fold(line, columns, " " * 8, hanging=" " * 15)))
-        for record in found.fix.records:
-            click.echo(f"{' ' * 15}{plain(record.line)}")
+        for line in found.fix.lines:
+            click.echo(f"{' ' * 15}{plain(line)}")
+        if found.fix.rejudged:
+            click.echo("\n".join(fold(f"then:  {plain(found.fix.effect)}", columns, " " * 8, hanging=" " * 15)))
 
 
 def _said(report: Report) -> str | None:

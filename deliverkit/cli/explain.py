@@ -1,4 +1,4 @@
-"""``deliverkit explain``: a rule, a reply or client error, a whole log, or the table of all rules."""
+"""``deliverkit explain``: a rule, a reply or client error, a whole log, or the tables of rules and providers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def explain(words: tuple[str, ...], log: Path | None, provider: str | None, form
     """Explain a rule, an SMTP reply, a client's error or a log; or list all rules.
 
     WORD is a rule's id (SPF004) or slug (too-many-lookups), a server's reply ("550-5.7.26 ...") or the error of a mail
-    library ("Greeting never received"). A log may be of Postfix or Exim, JSON lines, tracebacks, or a bounce.
+    library ("Greeting never received"), or "providers": the names that --via and --provider take. A log may be of
+    Postfix or Exim, JSON lines, tracebacks, or a bounce.
     """
     width = shutil.get_terminal_size((100, 24)).columns
     text = " ".join(words).strip()
@@ -40,6 +41,9 @@ def explain(words: tuple[str, ...], log: Path | None, provider: str | None, form
         if text:
             usage_error("--log and a WORD exclude each other: give one")
         _log(log, provider, format_, width)
+        return
+    if text.lower() == "providers":
+        _list_providers(format_)
         return
     if not text:
         _table(format_, width)
@@ -99,6 +103,20 @@ def _table(format_: str, width: int) -> None:
     room = max(width - 32, 24)
     rows = [(r.id, r.severity.value, r.title if format_ == "markdown" else _cut(r.title, room)) for r in rules]
     click.echo(tabulate(rows, headers=("rule", "severity", "fault"), tablefmt=style))
+
+
+def _list_providers(format_: str) -> None:
+    """Every provider with the words by which it may be named."""
+    from deliverkit.data import providers
+
+    rows = [(p.id, p.name, p.category, ", ".join(p.aliases)) for p in providers()]
+    names = ("id", "name", "category", "aliases")
+    if format_ == "json":
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
+        return
+    from tabulate import tabulate
+
+    click.echo(tabulate(rows, headers=names, tablefmt="github" if format_ == "markdown" else "plain"))
 
 
 def _cut(text: str, room: int) -> str:

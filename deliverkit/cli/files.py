@@ -22,7 +22,9 @@ def write_file(path: Path, content: bytes) -> None:
             with path.open("wb") as file:
                 file.write(content)
         else:
-            _replace(path.resolve(), content)
+            from deliverkit.world.wholefile import write_whole
+
+            write_whole(path, content)
     except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as bad:  # RuntimeError: a loop of links
@@ -57,27 +59,3 @@ def _is_special(path: Path) -> bool:
         return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return False
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """By a temporary file in the same folder and a rename."""
-    import tempfile
-
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".deliverkit-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(_mode(path))
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _mode(path: Path) -> int:
-    """The permissions of the file that is replaced, or what the user's mask gives a new one."""
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

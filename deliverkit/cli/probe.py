@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,14 +19,26 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.journal import (
+    Tape,
+    finish_replay,
+    journal_options,
+    picked,
+    readable,
+    refuse_contradiction,
+    refuse_missing,
+    refuse_other,
+    typed,
+)
 
 if TYPE_CHECKING:
     from deliverkit.engine.probe import ProbeOptions
     from deliverkit.report.model import Report
+    from deliverkit.world.journal import Journal
 
 
 @click.command()
-@click.argument("targets", nargs=-1, required=True, metavar="HOST[:PORT][/ROLE]...")
+@click.argument("targets", nargs=-1, metavar="HOST[:PORT][/ROLE]...")
 @click.option("--ports", metavar="N,N", help="Ports of targets that name none.  [default: 25,465,587]")
 @click.option("--name", metavar="NAME", help="Name for SNI and for the certificate, instead of the host's own.")
 @click.option(
@@ -56,6 +68,7 @@ if TYPE_CHECKING:
 )
 @world_options
 @output_options
+@journal_options
 def probe(
     targets: tuple[str, ...],
     ports: str | None,
@@ -68,6 +81,7 @@ def probe(
     connect_timeout: float,
     banner_timeout: float,
     where: WorldChoice,
+    tape: Tape,
     output: Output,
 ) -> None:
     """Probe SMTP ports for reachability, TLS, certificates and AUTH.
@@ -78,6 +92,8 @@ def probe(
     from deliverkit.engine.probe import BadTarget, ProbeOptions, read_target
     from deliverkit.names import BadName, to_ascii
 
+    if tape.replay is None:
+        refuse_missing(targets, "HOST[:PORT][/ROLE]...")
     if helo and any(ord(c) < 33 or ord(c) > 126 for c in helo):
         usage_error("--helo: a host name or an address literal such as [192.0.2.1]")
     options = ProbeOptions(
@@ -96,16 +112,41 @@ def probe(
             options = replace(options, name=to_ascii(name))
         for text in targets:
             read_target(text, options)
-        if ca_file:
+        if ca_file and tape.replay is None:
             _readable(ca_file)
     except (BadTarget, BadName) as bad:
         usage_error(str(bad))
     if output.timeout:
         options = replace(options, seconds=output.timeout)
-    progress = Progress(output)
-    reports = run(_probe(targets, where, options, progress))
-    progress.done()
-    finish(reports, output, interrupted=any(report.interrupted for report in reports))
+    if tape.replay is not None:
+        _replay(targets, options, tape.opened("probe", where), output)
+    with tape.recording("probe", where) as where:
+        progress = Progress(output)
+        reports = run(_probe(targets, where, options, progress))
+        progress.done()
+        finish(reports, output, interrupted=any(report.interrupted for report in reports))
+
+
+_FIELDS = {"connect_timeout": "connect_s", "banner_timeout": "greeting_s"}
+"""Options whose field has another name."""
+
+
+def _replay(targets: tuple[str, ...], options: ProbeOptions, journal: Journal, output: Output) -> NoReturn:
+    """The reports of a journal, on all its targets or on those that were typed. What one run saw is judged together."""
+    from deliverkit.engine.replay import probe_options
+
+    sections = picked(journal, "probe", (), str.__eq__)
+    said, held = typed(), list[str]()
+    for section in sections:
+        probed, recorded = readable(journal, probe_options, section)
+        held += probed if section.finished else ()
+        named = {flag: _FIELDS.get(name, name) for name, flag in said.items()}
+        pairs = {flag: (getattr(options, n), getattr(recorded, n)) for flag, n in named.items() if hasattr(options, n)}
+        refuse_contradiction(journal, pairs)
+    for target in targets:
+        if target not in held:
+            refuse_other(journal, target, held)
+    finish_replay(journal, sections, output, lambda number: not targets or held[number] in targets)
 
 
 async def _probe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -18,17 +18,28 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.journal import (
+    Tape,
+    finish_replay,
+    journal_options,
+    picked,
+    readable,
+    refuse_contradiction,
+    refuse_missing,
+    typed,
+)
 
 if TYPE_CHECKING:
     from deliverkit.engine.mailfile import StoredMessage
     from deliverkit.report.model import Report
     from deliverkit.world import World
+    from deliverkit.world.journal import Journal
 
 PROFILES = ("bulk",)
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("--client-ip", metavar="A", help="The address the message came from; without it SPF is not asked.")
 @click.option("--helo", metavar="H", help="The name the client gave in HELO or EHLO.")
 @click.option(
@@ -40,6 +51,7 @@ PROFILES = ("bulk",)
 @click.option("--now", "now_text", metavar="TIME", help="Verify as of this time, for example 2026-11-22T10:00:00Z.")
 @world_options
 @output_options
+@journal_options
 def verify(
     files: tuple[str, ...],
     client_ip: str | None,
@@ -48,6 +60,7 @@ def verify(
     profile: str | None,
     now_text: str | None,
     where: WorldChoice,
+    tape: Tape,
     output: Output,
 ) -> None:
     """Verify stored messages: SPF, DKIM, DMARC and the message itself.
@@ -60,13 +73,38 @@ def verify(
     now = None if now_text is None else _moment(now_text)
     if client_ip is not None:
         client_ip = _address(client_ip)
+    known = {"client_ip": client_ip, "helo": helo, "mail_from": mail_from, "profile": profile}
+    if tape.replay is not None:
+        _replay(files, known, now, tape.opened("verify", where), output)
+    refuse_missing(files, "FILE...")
     try:
         messages = [message for file in files for message in read_messages(file)]
     except NoMessage as bad:
         usage_error(str(bad))
-    known = {"client_ip": client_ip, "helo": helo, "mail_from": mail_from, "profile": profile}
-    reports, interrupted = run(_verify_all(messages, known, where, now, output))
-    finish(reports, output, interrupted=interrupted)
+    with tape.recording("verify", where) as where:
+        reports, interrupted = run(_verify_all(messages, known, where, now, output))
+        finish(reports, output, interrupted=interrupted)
+
+
+def _replay(
+    files: tuple[str, ...], known: dict[str, Any], now: datetime | None, journal: Journal, output: Output
+) -> NoReturn:
+    """The reports of a journal, on all its messages or on those that were typed."""
+    from deliverkit.engine.replay import verify_options
+
+    def same(subject: str, file: str) -> bool:
+        name = "standard input" if file == "-" else file
+        return subject == name or subject.startswith(f"{name}#")
+
+    sections = picked(journal, "verify", files, same)
+    said = typed()
+    for section in sections:
+        recorded = readable(journal, verify_options, section)
+        pairs = {said[name]: (mine, recorded.get(name)) for name, mine in known.items() if name in said}
+        if now is not None:
+            pairs["--now"] = now, section.at
+        refuse_contradiction(journal, pairs)
+    finish_replay(journal, sections, output)
 
 
 def _address(text: str) -> str:

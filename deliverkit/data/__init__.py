@@ -25,7 +25,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A mail provider as ``providers.toml`` describes it. ``entry`` is the whole table for rarer fields."""
+    """A mail provider as ``providers.toml`` describes it. ``entry`` is the whole table for rarer fields.
+
+    ``dkim_cname`` are pairs of selector and alias target with placeholders, ``mail_from`` the label and the target of a
+    return path below the customer's domain.
+    """
 
     id: str
     name: str
@@ -36,7 +40,33 @@ class Provider:
     endpoints: tuple[Endpoint, ...] = ()
     spf_include: str | None = None
     dkim_selectors: tuple[str, ...] = ()
+    spf_others: tuple[str, ...] = ()
+    dkim_targets: tuple[str, ...] = ()
+    dkim_cname: tuple[tuple[str, str], ...] = ()
+    mail_from: tuple[str, str] | None = None
     entry: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def superseded(self) -> tuple[str, ...]:
+        """Former names for ``include:``."""
+        return tuple(self.entry.get("spf_superseded", ()))
+
+    @property
+    def spf_needed(self) -> str:
+        """Where an include is needed, in words; empty: in the record of the domain itself."""
+        return str(self.entry.get("spf_needed", ""))
+
+    @property
+    def spf_advice(self) -> str:
+        """`spf_needed` as the end of a sentence: "needed only on …", "not needed when …"; empty without one."""
+        needed = self.spf_needed
+        if needed.startswith("no: "):
+            return f"not needed here: {needed[4:]}"
+        return f"not needed {needed[4:]}" if needed.startswith("not ") else f"needed {needed}" if needed else ""
+
+    def confirmed(self, name: str) -> bool:
+        """Whether this field of the entry is confirmed."""
+        return not self.entry.get("unverified") and name not in self.entry.get("unverified_fields", ())
 
 
 class Selector(NamedTuple):
@@ -48,6 +78,7 @@ class Selector(NamedTuple):
     deep: bool = False
 
 
+@functools.cache
 def _read(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")  # importlib.resources costs more than the data
 
@@ -81,6 +112,10 @@ def _provider(entry: dict[str, Any]) -> Provider:
         endpoints=tuple(Endpoint(e["host"], e["port"], e["tls"], e.get("note", "")) for e in entry.get("endpoint", ())),
         spf_include=entry.get("spf_include"),
         dkim_selectors=tuple(entry.get("dkim_selectors", ())),
+        spf_others=(*entry.get("spf_alternatives", ()), *entry.get("spf_superseded", ())),
+        dkim_targets=tuple(entry.get("dkim_targets", ())),
+        dkim_cname=tuple((selector, target) for selector, target in entry.get("dkim_cname", ())),
+        mail_from=tuple(entry["mail_from"]) if "mail_from" in entry else None,
         entry=entry,
     )
 
@@ -91,18 +126,40 @@ def provider(word: str) -> Provider | None:
     return next((p for p in providers() if word == p.id or word in p.aliases), None)
 
 
-def recognise(mx_hosts: tuple[str, ...] = (), spf_includes: tuple[str, ...] = ()) -> tuple[Provider, ...]:
-    """The providers a domain uses, told by its MX hosts and the include: targets of its SPF record.
+def nearest(word: str) -> str | None:
+    """The id or alias that was probably meant by a word that is none."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), [name for p in providers() for name in (p.id, *p.aliases)], n=1)
+    return near[0] if near else None
+
+
+def recognise(
+    mx_hosts: tuple[str, ...] = (), spf_includes: tuple[str, ...] = (), dkim_targets: tuple[str, ...] = ()
+) -> tuple[Provider, ...]:
+    """The providers a domain uses, told by its MX hosts, the include: targets of its SPF record and its DKIM aliases.
 
     Only entries that hold one of these names are parsed: reading all of the file takes longer than most audits.
     """
     includes = {key(name) for name in spf_includes}
-    telling = {f'"{name}"' for name in includes.union(*map(_ancestors, mx_hosts))}
+    telling = includes.union(*map(_ancestors, (*mx_hosts, *dkim_targets)))
+    holding = sorted({place for name in telling for place in _holding(name)})
     return tuple(
         p
-        for p in (_parsed(entry) for entry in _entries() if any(name in entry for name in telling))
-        if any(within(host, suffix) for host in mx_hosts for suffix in p.mx) or p.spf_include in includes
+        for p in (_parsed(_entries()[place]) for place in holding)
+        if any(within(host, suffix) for host in mx_hosts for suffix in p.mx)
+        or includes & {p.spf_include, *p.spf_others}
+        or any(within(target, suffix) for target in dkim_targets for suffix in p.dkim_targets)
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _holding(name: str) -> tuple[int, ...]:
+    """The places of the entries that hold a name; nearly all names stand in none."""
+    quoted = f'"{name}"'
+    if quoted not in _read("providers.toml"):
+        return ()
+    return tuple(place for place, entry in enumerate(_entries()) if quoted in entry)
 
 
 def _ancestors(name: str) -> set[str]:

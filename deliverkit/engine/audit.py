@@ -7,31 +7,39 @@ rules judge the facts. It knows the order of things and nothing about any protoc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from deliverkit.data import Provider, nearest, provider
 from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
-from deliverkit.facts.dkim import observe_dkim
+from deliverkit.facts.dkim import KeyFile, observe_dkim
 from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.mtasts import observe_mtasts
 from deliverkit.facts.mx import observe_mx
+from deliverkit.facts.providers import observe_providers
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.findings import Judgement
-from deliverkit.flow import Flow
+from deliverkit.flow import Answer, Flow, Question, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
 from deliverkit.rules.registry import families, judge, rules_of
 from deliverkit.world import World
 
-PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "ports")
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
+
+Heard: TypeAlias = dict[str, dict[Question, Answer]]
+"""Every answer that the observation of a protocol was told."""
+
+PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "providers", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
 OTHER_FAMILIES = ("message", "send", "settings", "sink")  # they judge messages, sessions, applications
 PROFILES = ("bulk",)
@@ -43,15 +51,17 @@ class AuditOptions:
     """What the user wants to know, and what the domain is for.
 
     ``only`` names protocols (of `PROTOCOLS`) and rule families; empty means all. ``dkim_keys`` maps a selector
-    to a private key file that must match what is published. ``submission`` hosts are probed on 465 and 587.
-    ``severities`` overrides a rule's severity by id.
+    to a private key (its file, or what was read from it) that must match what is published. ``submission``
+    hosts are probed on 465 and 587. ``via`` names providers (ids or aliases of ``data/providers.toml``) through
+    which the domain's mail leaves. ``severities`` overrides a rule's severity by id.
     """
 
     selectors: tuple[str, ...] = ()
-    dkim_keys: Mapping[str, Path] = field(default_factory=dict)
+    dkim_keys: Mapping[str, Path | KeyFile] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     sends_from: tuple[str, ...] = ()
     submission: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
     probe: bool = True
     profile: str | None = None
     parked: bool = False
@@ -79,6 +89,7 @@ def checked(options: AuditOptions) -> AuditOptions:
         except ValueError:
             raise BadOption(f"--sends-from {text!r}: not an IP address") from None
     _check_hosts(options.submission)
+    _check_providers(options.via)
     if options.profile not in (None, *PROFILES):
         raise BadOption(f"--profile {options.profile}: there is no such profile; there is: {', '.join(PROFILES)}")
     return replace(options, sends_from=tuple(addresses))
@@ -96,6 +107,16 @@ def _check_hosts(submission: Sequence[str]) -> None:
             raise BadOption(f"--submission: {bad}") from None
 
 
+def _check_providers(via: Sequence[str]) -> None:
+    for word in via:
+        if provider(word) is None:
+            near = nearest(word)
+            hint = f"; did you mean {near}?" if near else "."
+            raise BadOption(
+                f"--via {word}: there is no such provider{hint} `deliverkit explain providers` lists them all"
+            )
+
+
 def _near(word: str, known: Collection[str]) -> str:
     from difflib import get_close_matches
 
@@ -111,8 +132,13 @@ async def audit(
     Cancelled in the middle, it returns a report of what was seen until then, marked as interrupted.
     """
     typed = meant(domain)
+    world = world.scene("audit", domain, options)
     started, began = world.now(), time.monotonic()
-    observed, interrupted = await _observe_all(typed.name, world, options, progress or (lambda _: None))
+    heard: Heard = {}
+    budgeted = world.with_budget()
+    observed, interrupted = await _observe_all(typed.name, budgeted, options, progress or (lambda _: None), heard)
+    via = () if interrupted else _providers(options)  # of those that were named a little more is asked
+    observed["providers"] = await _observe_providers(typed.name, via, budgeted, options, observed, heard)
     facts = DomainFacts(
         name=typed.name,
         given=domain,
@@ -121,18 +147,87 @@ async def audit(
         sends_from=options.sends_from,
         **observed,
     )
-    report = judged(Subject("domain", typed.name, typed.remark), facts, world, options, started=started, began=began)
-    return replace(report, interrupted=interrupted)
+    judges = _Judges(facts, world, options)
+    judgement = judges.of(facts)
+    report = Report(
+        subject=Subject("domain", typed.name, typed.remark),
+        vantage=judges.vantage,
+        started=started,
+        elapsed_s=0.0,
+        facts={p: facts.raw(p) for p in PROTOCOLS},
+        interrupted=interrupted,
+    ).judged_by(judgement)
+    if report.changes_dns:
+        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options, began)
+    elapsed_s = round(time.monotonic() - began, 3)
+    return replace(report, elapsed_s=elapsed_s, interrupted=world.ended(interrupted=report.interrupted))
 
 
-async def _observe_all(
-    name: str, world: World, options: AuditOptions, say: Callable[[str], None]
-) -> tuple[dict[str, Any], bool]:
-    """Every protocol's facts, observed side by side, and whether we were interrupted."""
-    world = world.with_budget()
-    flows: dict[str, Callable[[], Flow[Any]]] = {
+async def _with_outcomes(
+    report: Report,
+    judgement: Judgement,
+    facts: DomainFacts,
+    judges: _Judges,
+    heard: Heard,
+    world: World,
+    options: AuditOptions,
+    began: float,
+) -> Report:
+    """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
+    from deliverkit.engine.rejudge import WORK, Trial, untried, with_outcomes
+
+    late = world.late(WORK) or ("interrupted" if report.interrupted else None)
+    if late:
+        world.was_late(WORK, late)
+        return untried(report, late)
+    flows = _flows(facts.name, options)
+
+    async def again(changed: World, changes: Changes) -> Trial:
+        done = {p: told for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
+        touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
+        seen = {f.name: facts.raw(f.name) for f in fields(facts)}
+        seen.update({p: await changed.run(flows[p]()) for p in touched if p in flows})
+        if {"spf", "dkim", "mx", "providers"}.intersection(touched):
+            seen["providers"] = await _observe_providers(facts.name, _providers(options), changed, options, seen, {})
+        tried = DomainFacts(**seen)
+        return Trial(judges.of(tried), _measured(tried))
+
+    known = {question: answer for told in heard.values() for question, answer in told.items()}
+    now = Trial(judgement, _measured(facts))
+    left = options.seconds - (time.monotonic() - began)
+    work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules, seconds=left)
+    if world.told:
+        return await work
+    import asyncio
+
+    try:
+        return await work
+    except asyncio.CancelledError:
+        world.was_late(WORK, "interrupted")
+        return replace(untried(report, "interrupted"), interrupted=True)
+
+
+def _measured(facts: DomainFacts) -> dict[str, str]:
+    """The numbers and words of a domain that a fix may change, those that were observed."""
+    found: dict[str, str] = {}
+    spf, dmarc = facts.raw("spf"), facts.raw("dmarc")
+    tree = None if isinstance(spf, Missing) else spf.raw("tree")
+    if tree is not None and not isinstance(tree, Missing):
+        found["SPF lookups"] = str(max(worst.lookup_count for worst in tree.worst))
+        found["void lookups"] = str(max(worst.void_count for worst in tree.worst))
+    for check in () if isinstance(spf, Missing) or isinstance(spf.raw("checks"), Missing) else spf.checks:
+        found[f"SPF of {check.client_ip}"] = check.result.value
+    if not isinstance(dmarc, Missing):
+        found["DMARC policy"] = dmarc.discovery.published or "absent"
+    return found
+
+
+def _flows(name: str, options: AuditOptions) -> dict[str, Callable[[], Flow[Any]]]:
+    """How each protocol is observed."""
+    via = _providers(options)
+    return {
         "spf": lambda: observe_spf(name, sends_from=options.sends_from),
-        "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys),
+        "dkim": lambda: observe_dkim(name, selectors=options.selectors, key_files=options.dkim_keys, via=via),
         "dmarc": lambda: observe_dmarc(name),
         "mx": lambda: observe_mx(name),
         "ptr": lambda: observe_ptr(name, sends_from=options.sends_from),
@@ -140,11 +235,18 @@ async def _observe_all(
         "mtasts": lambda: observe_mtasts(name),
         "bimi": lambda: observe_bimi(name),
     }
+
+
+async def _observe_all(
+    name: str, world: World, options: AuditOptions, say: Callable[[str], None], heard: Heard
+) -> tuple[dict[str, Any], bool]:
+    """Every protocol's facts, observed side by side, and whether we were interrupted; what was ``heard`` is noted."""
+    flows = _flows(name, options)
     wanted = _wanted(options)
     off = not_asked(f"--only {','.join(options.only)}")
 
     async def observe(protocol: str) -> Any:
-        facts = await world.run(flows[protocol]())
+        facts = await world.run(noting(flows[protocol](), heard.setdefault(protocol, {})))
         say(f"{name}: {protocol} seen")
         return facts
 
@@ -155,69 +257,74 @@ async def _observe_all(
         say(f"{name}: {len(targets)} ports to probe")
         return await probe_all(targets, world=world)
 
-    observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted}
+    observed: dict[str, Any] = {p: off for p in PROTOCOLS if p not in wanted and p != "providers"}
     if not options.probe:
         observed["ports"] = not_asked("--no-probe")
-    works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p not in observed}
+    works = {p: observe_ports if p == "ports" else partial(observe, p) for p in PROTOCOLS if p in wanted - {*observed}}
     if world.told and "ports" not in works:  # nobody is waited for
         return {**{p: await work() for p, work in works.items()}, **observed}, False
-    found, interrupted = await _side_by_side(works, options.seconds)
-    return {**found, **observed}, interrupted
+    from deliverkit.engine.pace import side_by_side
+
+    done = await side_by_side(works, world, options.seconds, f"the audit's time of {options.seconds:g} s was spent")
+    late = {protocol: missing(why) for protocol, why in done.late.items()}
+    return {**done.results, **late, **observed}, done.interrupted
 
 
-async def _side_by_side(
-    works: Mapping[str, Callable[[], Coroutine[Any, Any, Any]]], seconds: float
-) -> tuple[dict[str, Any], bool]:
-    """The result of each work, missing where it was not done in time, and whether we were interrupted."""
-    import asyncio
+def _providers(options: AuditOptions) -> tuple[Provider, ...]:
+    """The providers that the user named."""
+    return tuple(found for word in options.via if (found := provider(word)) is not None)
 
-    tasks = {name: asyncio.create_task(work()) for name, work in works.items()}
-    interrupted = False
-    try:
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=seconds)
-    except asyncio.CancelledError:
-        interrupted = True
-    why = "interrupted" if interrupted else f"the audit's time of {seconds:g} s was spent"
-    late = {name: missing(why) for name, task in tasks.items() if not task.done()}
-    for name in late:
-        tasks[name].cancel()
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return {name: late[name] if name in late else task.result() for name, task in tasks.items()}, interrupted
+
+async def _observe_providers(
+    name: str,
+    via: tuple[Provider, ...],
+    world: World,
+    options: AuditOptions,
+    observed: Mapping[str, Any],
+    heard: Heard,
+) -> Any:
+    """The providers, told by what was observed; the little that is asked besides is asked afterwards."""
+    if options.only and "providers" not in options.only:
+        return not_asked(f"--only {','.join(options.only)}")
+    spf, dkim, mx = (observed[protocol] for protocol in ("spf", "dkim", "mx"))
+    flow = observe_providers(name, via, spf, dkim, mx)
+    return await world.run(noting(flow, heard.setdefault("providers", {})))
 
 
 def _wanted(options: AuditOptions) -> set[str]:
-    """The protocols to observe: those named, and the ports where a family that judges them is named."""
+    """The protocols to ask about: those named, the ports where a family that judges them is named.
+
+    Providers are told by the others' facts.
+    """
     if not options.only:
-        return set(PROTOCOLS)
-    wanted = {p for p in PROTOCOLS if p in options.only}
+        return set(PROTOCOLS) - {"providers"}
+    wanted = {p for p in PROTOCOLS if p in options.only and p != "providers"}
+    if "providers" in options.only:
+        wanted |= {"spf", "dkim", "mx", "dmarc"}
     if set(PORT_FAMILIES) & set(options.only):
         wanted.add("ports")
     return wanted
 
 
-def judged(
-    subject: Subject, facts: DomainFacts, world: World, options: AuditOptions, *, started: Any, began: float
-) -> Report:
-    """Let the rules judge the domain, each of its ports, and the place we looked from."""
-    rules = sorted(rules_of(*_families(options)), key=lambda r: r.id != "MX001")  # first: is there such a domain?
-    severities = dict(options.severities)
-    seen = facts.raw("ports")
-    rows = () if isinstance(seen, Missing) else seen
-    vantage, on_ports = world.vantage, list[Judgement]()
-    if rows:
-        from deliverkit.engine.probe import judge_ports, vantage_after
+class _Judges:
+    """The rules of an audit. What they say of the ports and of the place we looked from is said once."""
 
-        vantage = vantage_after(rows, vantage)
-        on_ports = judge_ports(rows, rules=rules, severities=severities, of_domain=True)
-    judgement = merge([judge(facts, rules, severities), *on_ports, judge(vantage, rules, severities)])
-    return Report(
-        subject=subject,
-        vantage=vantage,
-        started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={p: facts.raw(p) for p in PROTOCOLS},
-    ).judged_by(judgement)
+    def __init__(self, facts: DomainFacts, world: World, options: AuditOptions) -> None:
+        self.rules = rules_of(*_families(options)).existence_first
+        self._severities = dict(options.severities)
+        self.vantage = world.vantage
+        self._besides: list[Judgement] = []
+        rows = facts.raw("ports")
+        if rows and not isinstance(rows, Missing):
+            from deliverkit.engine.probe import judge_ports, vantage_after
+
+            self.vantage = vantage_after(rows, world.vantage)
+            self._besides += judge_ports(rows, rules=self.rules, severities=self._severities, of_domain=True)
+        self._besides.append(judge(self.vantage, self.rules, self._severities))
+
+    def of(self, facts: DomainFacts) -> Judgement:
+        """What they say of the domain with these facts."""
+        return merge([judge(facts, self.rules, self._severities), *self._besides])
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
+from deliverkit.facts.vantage import Vantage
+from deliverkit.flow import Flow, at_once
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import BadAddress, Client
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
@@ -14,6 +20,9 @@ from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
+
 
 class BadInput(ValueError):
     """The client is no address, or neither sender nor HELO names a domain; the message says what to give."""
@@ -21,10 +30,43 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True)
 class CheckHost:
-    """One evaluation and the report about it."""
+    """One evaluation; the report about it, and the trace, are made when they are first read."""
 
     check: CheckResult
-    report: Report
+    mail_from: str
+    vantage: Vantage
+    started: datetime
+    elapsed_s: float
+    remark: str | None
+    world: World = field(repr=False)
+    evaluate: Callable[[], Flow[CheckResult]] = field(repr=False)
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """What the rules think of it, their fixes tried."""
+        return at_once(self.tried())  # of a world that has to be waited for, `check_host` made it already
+
+    async def tried(self) -> Report:
+        """The report; the evaluation is repeated for each fix that it offers."""
+        facts, rules = CheckHostFacts(self.check, self.mail_from), rules_of("spf")
+        judgement = judge(facts, rules)
+        report = Report(
+            subject=Subject("domain", self.check.domain, self.remark),
+            vantage=self.vantage,
+            started=self.started,
+            elapsed_s=round(self.elapsed_s, 3),
+            facts={"check_host": facts},
+        ).judged_by(judgement)
+        if not report.changes_dns:
+            return report
+        from deliverkit.engine.rejudge import Trial, with_outcomes
+
+        async def again(here: World, _: Changes) -> Trial:
+            tried = CheckHostFacts(await here.run(self.evaluate()), self.mail_from)
+            return Trial(judge(tried, rules), {"SPF": tried.check.result.value})
+
+        now = Trial(judgement, {"SPF": self.check.result.value})
+        return await with_outcomes(report, now, again, world=self.world, known={}, rules=rules)
 
     @property
     def result(self) -> str:
@@ -61,18 +103,15 @@ async def check_host(
     if not domain:
         raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
     started, began = world.now(), time.monotonic()
-    flow = evaluation(client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started)
-    check = await world.run(flow)
-    facts = CheckHostFacts(check, mail_from)
-    judgement = judge(facts, rules_of("spf"))
-    report = Report(
-        subject=Subject("domain", check.domain, _remark(domain)),
-        vantage=world.vantage,
-        started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={"check_host": facts},
-    ).judged_by(judgement)
-    return CheckHost(check, report)
+    evaluate = functools.partial(
+        evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started
+    )
+    check = await world.run(evaluate())
+    elapsed_s = time.monotonic() - began
+    done = CheckHost(check, mail_from, world.vantage, started, elapsed_s, _remark(domain), world, evaluate)
+    if not world.told:  # the fixes are tried while somebody waits
+        done.__dict__["report"] = await done.tried()
+    return done
 
 
 def _remark(domain: str) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from deliverkit.engine.targets import ProbeOptions
-from deliverkit.facts.base import missing, not_asked
+from deliverkit.facts.base import Unobserved, missing, not_asked
 from deliverkit.facts.host import PortFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Question
@@ -66,13 +66,16 @@ async def _control(text: str, world: World, options: ProbeOptions) -> tuple[bool
     if not records:
         return False, False
     address = str(records[0])
-    knock25, knock_other = await asyncio.gather(
-        *(
-            world.converse(_knock(address, port, min(options.connect_s, _KNOCK_S)), from_dns=not typed)
-            for port in (25, int(other))
-        )
-    )
-    return knock25[0], knock_other[0]
+
+    async def knock(port: int) -> bool:
+        flow, about = _knock(address, port, min(options.connect_s, _KNOCK_S)), f"control {host}:{port} at {address}"
+        try:
+            return (await world.converse(flow, from_dns=not typed, about=about))[0]
+        except Unobserved:
+            return False
+
+    on25, on_other = await asyncio.gather(knock(25), knock(int(other)))
+    return on25, on_other
 
 
 def _knock(address: str, port: int, timeout_s: float) -> SmtpFlow[bool]:

@@ -5,10 +5,9 @@ The facts stand in ``data/providers.toml``; this file chooses among them and say
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from deliverkit.data import Endpoint, Provider, provider, providers
+from deliverkit.data import Endpoint, Provider, nearest, provider, providers
 from deliverkit.smtp.submission import TlsMode
 
 _MODES: dict[str, TlsMode] = {"implicit": "implicit", "starttls": "starttls", "none": "none"}
@@ -39,9 +38,8 @@ def preset(
     """The preset of a provider's id or alias. ``tls`` and ``host`` choose another endpoint than the first."""
     found = provider(word)
     if found is None:
-        names = [name for p in providers() for name in (p.id, *p.aliases)]
-        near = difflib.get_close_matches(word.lower(), names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        near = nearest(word)
+        hint = f"; did you mean {near!r}?" if near else "."
         raise BadPreset(f"there is no provider {word!r}{hint} Known: {', '.join(p.id for p in providers())}")
     endpoints = [e for e in found.endpoints if (not tls or e.tls == tls) and (not host or e.host == host)]
     if not endpoints:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from deliverkit.engine.egress import vantage_after, weighed
+from deliverkit.engine.pace import side_by_side
 from deliverkit.engine.targets import (
     CONTROLS,
     PORTS,
@@ -25,7 +27,7 @@ from deliverkit.engine.targets import (
     read_target,
     resolved,
 )
-from deliverkit.facts.base import missing, not_asked
+from deliverkit.facts.base import Unobserved, missing, not_asked
 from deliverkit.facts.host import PortFacts, hosts_of, unprobed
 from deliverkit.facts.inspected import port_facts
 from deliverkit.findings import Finding, Judgement, Severity
@@ -68,12 +70,14 @@ async def probe(
     """
     options = options or ProbeOptions()
     wanted = [read_target(text, options) for text in targets]
+    world = world.scene("probe", ", ".join(targets), options, targets=targets)
     started, began = world.now(), time.monotonic()
     names = world.with_budget(queries=2 * len(wanted), seconds=min(_NAMES_S, options.seconds))
     found = await asyncio.gather(*(resolved(one, names, options) for one in wanted))
     options = replace(options, seconds=max(options.seconds - (time.monotonic() - began), 0.0))
     every = [target for mine, _ in found for target in mine]
     rows, interrupted = await _visited(every, world, options, progress or (lambda _: None))
+    interrupted = world.ended(interrupted=interrupted)
     vantage = vantage_after(rows, world.vantage)
     severities = dict(options.severities)
     reports = []
@@ -161,28 +165,33 @@ async def _visited(
     gates = {target.host: asyncio.Semaphore(_PER_HOST) for target in targets}
     total = asyncio.Semaphore(_AT_ONCE)
 
-    async def visit(target: Target) -> PortFacts:
+    async def visit(target: Target, about: str) -> PortFacts:
         async with gates[target.host], total:
-            seen, transcript = await world.converse(probe_flow(target), from_dns=target.from_dns)
+            try:
+                seen, transcript = await world.converse(probe_flow(target), from_dns=target.from_dns, about=about)
+            except Unobserved as unknown:
+                return _unseen(target, missing(str(unknown)))
             say(f"{target.host}:{target.port} seen")
             return port_facts(target, seen, transcript, world.now())
 
-    tasks = [asyncio.create_task(visit(target)) for target in targets]
-    interrupted = False
-    try:
-        if tasks:
-            await asyncio.wait(tasks, timeout=options.seconds)
-    except asyncio.CancelledError:
-        interrupted = True
-    late = missing("interrupted" if interrupted else f"the time was spent ({options.seconds:.1f} s for all ports)")
-    unfinished = {number for number, task in enumerate(tasks) if not task.done()}
-    for number in unfinished:
-        tasks[number].cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    named = dict(_named(targets))
+    works = {about: partial(visit, target, about) for about, target in named.items()}
+    spent = f"the time was spent ({options.seconds:.1f} s for all ports)"
+    done = await side_by_side(works, world, options.seconds, spent)
     rows = tuple(
-        _unseen(targets[number], late) if number in unfinished else task.result() for number, task in enumerate(tasks)
+        _unseen(target, missing(done.late[about])) if about in done.late else done.results[about]
+        for about, target in named.items()
     )
-    return (rows if interrupted else await weighed(rows, world, options)), interrupted
+    return (rows if done.interrupted else await weighed(rows, world, options)), done.interrupted
+
+
+def _named(targets: Sequence[Target]) -> Iterator[tuple[str, Target]]:
+    """A name for each target; the same one twice is counted."""
+    claimed = Counter[str]()
+    for target in targets:
+        name = f"{target.host}:{target.port}/{target.role} at {target.address}"
+        claimed[name] += 1
+        yield (name if claimed[name] == 1 else f"{name}, {claimed[name]}"), target
 
 
 def _unseen(target: Target, why: Any) -> PortFacts:

@@ -17,19 +17,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from deliverkit.facts.base import missing, not_asked
+from deliverkit.data import selectors
+from deliverkit.facts.base import Missing, missing, not_asked
 from deliverkit.facts.message import AuthenticationFacts, MessageFacts, SpfResult, read_message
-from deliverkit.facts.message.mutations import name_changes
-from deliverkit.findings import Inconclusive
-from deliverkit.flow import Flow, ask, together
+from deliverkit.facts.message.mutation import Search, find_changes
+from deliverkit.findings import Inconclusive, Judgement
+from deliverkit.flow import Answer, Flow, Question, ask, noting, together
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, judge_signatures
+from deliverkit.protocols.dkim.verify import DkimVerdict, Kind, SignedMessage, judge_signatures
 from deliverkit.protocols.dkim.verify import read_message as read_signatures
 from deliverkit.protocols.dmarc.align import Alignment, DmarcResult, evaluate, spf_identifier
 from deliverkit.protocols.iprev import iprev
@@ -39,10 +40,14 @@ from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
+if TYPE_CHECKING:
+    from deliverkit.world.changes import Changes
+
 T = TypeVar("T")
 LARGE = 128 * 1024  # octets from which on work is done in a thread, off the event loop
 NO_CLIENT = "no client address was given (--client-ip)"
 MOST_OCTETS = 64 * 2**20
+MOST_SELECTORS = 40  # names that are asked for another key, where one may have made a signature
 
 
 @dataclass(frozen=True)
@@ -77,22 +82,48 @@ async def verify(
     """
     if len(raw) > MOST_OCTETS:
         raise ValueError(f"{name}: {len(raw):,} octets; {MOST_OCTETS:,} is the most that is verified")
+    known = {"client_ip": _address(client_ip), "helo": helo, "profile": profile, "smtputf8": smtputf8}
+    world = world.scene("verify", name, {**known, "mail_from": mail_from}, message=raw)
     started, began, say = world.now(), time.monotonic(), progress or (lambda _: None)
     say(f"{name}: reading {len(raw):,} octets")
-    known = {"client_ip": _address(client_ip), "helo": helo, "profile": profile, "smtputf8": smtputf8}
     read = partial(read_message, raw, name=name, now=started, **known)
     message = _with_mail_from(await _work(read, len(raw)), mail_from)
     say(f"{name}: SPF, DKIM, DMARC")
-    message = message.with_authentication(await _authenticate(message, world.with_budget()))
-    judgement = await _work(lambda: judge(message, rules_of("message")), len(raw))
-    return Verification(
+    heard: dict[Question, Answer] = {}
+    rules = rules_of("message")
+
+    async def judged(here: World, signed: _Signatures | None = None) -> tuple[MessageFacts, Judgement, _Signatures]:
+        authentication, signed = await _authenticate(message, here, heard, signed)
+        told = message.with_authentication(authentication)
+        return told, await _work(lambda: judge(told, rules), len(raw)), signed
+
+    told, judgement, signatures = await judged(world.with_budget())
+    report = Verification(
         subject=Subject("message", name, _remark(message)),
         vantage=world.vantage,
         started=started,
-        elapsed_s=round(time.monotonic() - began, 3),
-        facts={"authentication": message.authentication, "message": message},
-        message=message,
+        elapsed_s=0.0,
+        facts={"authentication": told.authentication, "message": told},
+        message=told,
     ).judged_by(judgement)
+    if report.changes_dns:
+        from deliverkit.engine.rejudge import Trial, with_outcomes
+
+        async def again(here: World, changes: Changes) -> Trial:
+            untouched = changes.names.isdisjoint(signatures.key_names)
+            tried, outcome, _ = await judged(here, signatures if untouched else None)
+            return Trial(outcome, _measured(tried.authentication))
+
+        now = Trial(judgement, _measured(told.authentication))
+        report = await with_outcomes(report, now, again, world=world, known=dict(heard), rules=rules)
+    world.ended(interrupted=False)
+    return replace(report, elapsed_s=round(time.monotonic() - began, 3))
+
+
+def _measured(authentication: AuthenticationFacts) -> dict[str, str]:
+    """The results that a change of DNS may change, those that are known."""
+    results = {"SPF": authentication.raw("spf"), "DMARC": authentication.raw("dmarc")}
+    return {name: str(result.result) for name, result in results.items() if not isinstance(result, Missing)}
 
 
 def _remark(message: MessageFacts) -> str | None:
@@ -108,6 +139,7 @@ def _remark(message: MessageFacts) -> str | None:
 def unverified(name: str, why: str, world: World) -> Report:
     """The report on a message that could not be verified at all."""
     nothing = Inconclusive("verify", name, why, decisive=True)
+    world = world.given_up("verify", name, why)
     return Report(Subject("message", name), world.vantage, world.now(), 0.0, inconclusive=(nothing,))
 
 
@@ -134,20 +166,45 @@ def _with_mail_from(message: MessageFacts, given: str | None) -> MessageFacts:
     return message.told(mail_from=author, mail_from_source="From") if author else message
 
 
-async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFacts:
-    """Ask for everything side by side, do the arithmetic, then join it in DMARC."""
+class _Signatures(NamedTuple):
+    """What the signatures of a message came to, and the names their keys stand at."""
+
+    key_names: tuple[str, ...]
+    verdict: DkimVerdict
+    searches: tuple[Search | None, ...]
+
+
+async def _signatures(message: MessageFacts, world: World, heard: dict[Question, Answer]) -> _Signatures:
+    """Ask for the keys and do the arithmetic."""
     octets = message.octets
     signed = await _work(partial(read_signatures, octets), len(octets))
-    spf, helo, reverse, answers = await asyncio.gather(
-        world.run(_spf(message, message.now)),
-        world.run(_spf_of_helo(message, message.now)),
-        world.run(_reverse(message)),
-        world.run(together(*(ask(name, "TXT") for name in signed.key_names))),
-    )
+    answers = await world.run(noting(together(*(ask(name, "TXT") for name in signed.key_names)), heard))
     told = dict(zip(signed.key_names, answers, strict=True))
-    dkim = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
-    dmarc, alignments = await world.run(_dmarc(message, spf, dkim))
-    mutations = await _work(partial(name_changes, signed, dkim.signatures), len(octets))
+    verdict = await _work(partial(judge_signatures, signed, told, now=message.now), len(octets))
+    searches = await _causes(message, signed, verdict, told, world, heard)
+    return _Signatures(tuple(map(str.lower, signed.key_names)), verdict, searches)
+
+
+async def _authenticate(
+    message: MessageFacts, world: World, heard: dict[Question, Answer], signatures: _Signatures | None = None
+) -> tuple[AuthenticationFacts, _Signatures]:
+    """Ask for everything side by side, then join it in DMARC. What was ``heard`` is noted.
+
+    ``signatures`` are given where they were verified before and no key changed since.
+    """
+
+    async def known_or_verified() -> _Signatures:
+        return signatures or await _signatures(message, world, heard)
+
+    spf, helo, reverse, signed = await _side_by_side(
+        world,
+        world.run(noting(_spf(message, message.now), heard)),
+        world.run(noting(_spf_of_helo(message, message.now), heard)),
+        world.run(noting(_reverse(message), heard)),
+        known_or_verified(),
+    )
+    dkim = signed.verdict
+    dmarc, alignments = await world.run(noting(_dmarc(message, spf, dkim), heard))
     return AuthenticationFacts(
         spf=spf,
         dkim=dkim.signatures,
@@ -158,8 +215,35 @@ async def _authenticate(message: MessageFacts, world: World) -> AuthenticationFa
         unchecked_signatures=dkim.unchecked,
         unreadable=dkim.unreadable,
         alignments=alignments,
-        mutations=mutations,
-    )
+        searches=signed.searches,
+    ), signed
+
+
+async def _causes(
+    message: MessageFacts,
+    signed: SignedMessage,
+    dkim: DkimVerdict,
+    told: Mapping[str, Answer],
+    world: World,
+    heard: dict[Question, Answer],
+) -> tuple[Search | None, ...]:
+    """What was done to the message after each signature that fails. Asks for other keys where one may have signed."""
+    if all(verdict.kind is None for verdict in dkim.signatures):
+        return ()
+    from deliverkit.facts.message.mutation.keys import named_keys, other_names
+
+    names = other_names(dkim.signatures, (one.name for one in selectors() if not one.deep))
+    answers = await world.run(noting(together(*(ask(name, "TXT") for name in names[:MOST_SELECTORS])), heard))
+    keys = named_keys({**told, **dict(zip(names, answers, strict=False))})
+    search = partial(find_changes, signed, dkim.signatures, keys=keys, body_line=message.header.body_line)
+    return await asyncio.to_thread(search)  # however small the message, the search may be long
+
+
+async def _side_by_side(world: World, *works: Coroutine[Any, Any, Any]) -> Sequence[Any]:
+    """Do works side by side; where the world is told and nobody waits, one after the other, without tasks."""
+    if world.told:
+        return [await work for work in works]
+    return await asyncio.gather(*works)
 
 
 def _spf(message: MessageFacts, now: datetime) -> Flow[Any]:

@@ -51,13 +51,29 @@ def needs(value: T | None) -> T:
 
 
 class Facts:
-    """Base of all facts. Reading a missing field raises; `raw` reads it without raising (for reports)."""
+    """Base of all facts. Reading a missing field raises; `raw` reads it without raising (for reports).
 
-    def __getattribute__(self, name: str) -> Any:
-        value = object.__getattribute__(self, name)
-        if type(value) is Missing:
-            raise (Unobserved if value.asked else NotAsked)(value.reason)
-        return value
+    Rules read far more facts than there are missing ones, so a missing one is put aside: what is there is read as any
+    attribute is, and only what is not comes to ``__getattr__``.
+    """
+
+    def __post_init__(self) -> None:
+        held = self.__dict__
+        if Missing not in map(type, held.values()):
+            return
+        gone = {name: value for name, value in held.items() if type(value) is Missing}
+        for name in gone:
+            del held[name]
+            for above in type(self).__mro__:  # a default stands in the class too, and would be read in its place
+                if name in above.__dict__:
+                    delattr(above, name)  # ``__init__`` has its own copy
+        held["_missing"] = gone
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.__dict__.get("_missing", {}).get(name)
+        if value is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        raise (Unobserved if value.asked else NotAsked)(value.reason)
 
     @property
     def subject(self) -> str:
@@ -66,11 +82,20 @@ class Facts:
 
     def raw(self, name: str) -> Any:
         """A field's value, or the `Missing` that stands in for it."""
-        return object.__getattribute__(self, name)
+        value = self.__dict__.get("_missing", {}).get(name)
+        return object.__getattribute__(self, name) if value is None else value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was observed; what was worked out from it is worked out again where it is unpickled."""
+        return _observed, (type(self), {f.name: self.raw(f.name) for f in dataclasses.fields(self)})  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(f'{f.name}={_short(self.raw(f.name))}' for f in fields)})"
+
+
+def _observed(kind: type[T], values: dict[str, Any]) -> T:
+    return kind(**values)
 
 
 def _short(value: Any) -> str:

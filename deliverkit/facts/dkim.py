@@ -34,6 +34,14 @@ class KeyFile:
     key: PrivateKey | None = None
     problem: str | None = None
 
+    @classmethod
+    def read(cls, path: Path) -> KeyFile:
+        """The key in a file, or why it cannot be used."""
+        try:
+            return cls(path, load_private_key(path))
+        except BadKeyFile as bad:
+            return cls(path, problem=bad.why)
+
 
 @dataclass(frozen=True, repr=False)
 class SelectorFacts(Facts):
@@ -156,9 +164,16 @@ class DkimFacts(Facts):
 
 
 def observe_dkim(
-    domain: str, *, selectors: tuple[str, ...] = (), key_files: Mapping[str, Path] | None = None
+    domain: str,
+    *,
+    selectors: tuple[str, ...] = (),
+    key_files: Mapping[str, Path | KeyFile] | None = None,
+    via: tuple[Provider, ...] = (),
 ) -> Flow[DkimFacts]:
-    """Observe the keys of a domain. A selector may be typed as ``s1``, ``s1._domainkey`` or with the domain."""
+    """Observe the keys of a domain. A selector may be typed as ``s1``, ``s1._domainkey`` or with the domain.
+
+    ``via`` are providers whose selectors are tried although nothing else in DNS may give them away.
+    """
     files = {_selector(typed, domain): file for typed, file in (key_files or {}).items()}
     named = tuple(dict.fromkeys([*(_selector(typed, domain) for typed in selectors), *files]))
     below, guard, mx, apex, *answers = yield from together(
@@ -174,7 +189,7 @@ def observe_dkim(
         problem = _problem(selector, domain)
         answer = below if problem else next(told)
         given.append((yield from _given(domain, selector, answer, guard, problem, files.get(selector))))
-    providers = _providers(mx, apex)
+    providers = tuple({p.id: p for p in (*via, *_providers(mx, apex))}.values())
     found, scan = yield from _search(domain, providers, set(named), below, guard, given)
     nobody_told = not given and not found and scan.unanswered == len(scan.tried)
     return DkimFacts(
@@ -210,7 +225,7 @@ def _problem(selector: str, domain: str) -> str | None:
 
 
 def _given(
-    domain: str, selector: str, answer: Answer, guard: Answer, problem: str | None, file: Path | None
+    domain: str, selector: str, answer: Answer, guard: Answer, problem: str | None, file: Path | KeyFile | None
 ) -> Flow[SelectorFacts]:
     """A selector the user named. When it has no key, the key is looked for where editors lose it."""
     records = () if problem else _records(answer)
@@ -224,7 +239,7 @@ def _given(
         records=unknown or records,
         wildcard=unknown or (bool(records) and _same(answer, guard)),
         misplaced=(yield from _elsewhere(selector, domain)) if absent else (),
-        key_file=None if file is None else _key_file(file),
+        key_file=KeyFile.read(file) if isinstance(file, Path) else file,
         problem=problem,
     )
 
@@ -238,13 +253,6 @@ def _records(answer: Answer) -> tuple[tuple[int, KeyRecord], ...]:
 def _same(answer: Answer, guard: Answer) -> bool:
     """True if a wildcard gives the same records."""
     return guard.status is Status.OK and sorted(answer.texts) == sorted(guard.texts)
-
-
-def _key_file(path: Path) -> KeyFile:
-    try:
-        return KeyFile(path, load_private_key(path))
-    except BadKeyFile as bad:
-        return KeyFile(path, problem=bad.why)
 
 
 def _elsewhere(selector: str, domain: str) -> Flow[tuple[Misplaced, ...]]:
@@ -309,6 +317,8 @@ def _ask_all(
     answers = yield from together(*(ask(_key_name(selector, domain), "TXT") for selector in tried))
     kept = []
     for selector, answer in zip(tried, answers, strict=True):
+        if not answer.records and not answer.aliases:  # nearly all: nothing to read
+            continue
         records = _records(answer)
         resting = bool(answer.known and answer.aliases and not answer.records and selector in sources)
         if (records and not _same(answer, guard)) or (resting and not guard.aliases):

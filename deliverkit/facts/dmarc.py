@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from deliverkit.facts.base import Facts, missing
+from deliverkit.facts.base import Facts, Missing, missing, not_asked
 from deliverkit.facts.placed import Misplaced, look_elsewhere
 from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.protocols.dmarc.destinations import Destination, destinations
 from deliverkit.protocols.dmarc.discover import Discovery, Step, discover_dmarc
 from deliverkit.protocols.dmarc.record import DmarcRecord, is_dmarc, looks_like_dmarc, parse_dmarc
+from deliverkit.protocols.dmarc.suffixes import LACKING, SuffixAnswer, by_suffix_list
 
 PREFIX = "_dmarc"
 
@@ -23,6 +24,7 @@ class DmarcFacts(Facts):
     None when no DMARC record applies, policy None also when the one there is states nothing usable. ``own`` maps the
     place in ``answer`` to each text at the domain's own ``_dmarc`` that is meant for DMARC, valid or not. ``alias`` is
     a CNAME that stands beside these records, and ``wildcard`` True if what answers there answers everywhere.
+    ``suffix`` is what the public suffix list would have found (RFC 7489), not asked without the extra ``psl``.
     """
 
     domain: str
@@ -37,6 +39,7 @@ class DmarcFacts(Facts):
     alias: Answer | None = None
     wildcard: bool = False
     mx: Answer | None = None
+    suffix: SuffixAnswer = field(default=not_asked(LACKING))
 
     @property
     def subject(self) -> str:
@@ -59,12 +62,13 @@ class DmarcFacts(Facts):
 
     def to_json(self) -> dict[str, object]:
         """The discovery, and what stands around it."""
-        own = self.raw("own")
+        own, suffix = self.raw("own"), self.raw("suffix")
         return {
             **self.discovery.to_json(),
             "own_records": [record for _, record in own] if isinstance(own, tuple) else None,
             "destinations": self.raw("destinations"),
             "misplaced": self.raw("misplaced"),
+            "suffix_list": {"trouble": suffix.reason} if isinstance(suffix, Missing) else suffix,
         }
 
 
@@ -75,7 +79,18 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
     if not answer.known:
         unknown = missing(answer.why())
         return DmarcFacts(
-            domain, discovery, answer, unknown, unknown, unknown, unknown, unknown, unknown, alias=unknown, mx=unknown
+            domain,
+            discovery,
+            answer,
+            unknown,
+            unknown,
+            unknown,
+            unknown,
+            unknown,
+            unknown,
+            alias=unknown,
+            mx=unknown,
+            suffix=unknown,
         )
     trouble: Any = missing(discovery.trouble) if discovery.trouble else None
     unknown_above: Any = missing(discovery.walk.unknown[0].answer.why()) if discovery.walk.unknown else None
@@ -87,8 +102,9 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
         _alias_beside(answer),
         _if(discovery.record is None or discovery.record.psd == "y", _mx(domain), None),
         _if(bool(texts) and not own, _answers_everywhere(domain, answer), False),
+        by_suffix_list(discovery),
     )
-    listed, misplaced, alias, mx, wildcard = found
+    listed, misplaced, alias, mx, wildcard, suffix = found
     return DmarcFacts(
         domain=domain,
         discovery=discovery,
@@ -102,6 +118,7 @@ def observe_dmarc(domain: str) -> Flow[DmarcFacts]:
         alias=alias,
         wildcard=wildcard,
         mx=mx,
+        suffix=suffix or not_asked(LACKING),
     )
 
 

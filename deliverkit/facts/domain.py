@@ -14,6 +14,7 @@ from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.host import PortFacts
 from deliverkit.facts.mtasts import MtaStsFacts
 from deliverkit.facts.mx import MxFacts
+from deliverkit.facts.providers import ProvidersFacts
 from deliverkit.facts.ptr import PtrFacts
 from deliverkit.facts.spf import SpfFacts
 from deliverkit.facts.tlsrpt import TlsRptFacts
@@ -37,6 +38,7 @@ class DomainFacts(Facts):
     tlsrpt: TlsRptFacts
     mtasts: MtaStsFacts
     bimi: BimiFacts
+    providers: ProvidersFacts = field(default=not_asked("no providers were looked for"))
     ports: tuple[PortFacts, ...] = field(default=not_asked("no port was probed"))
     parked: bool = False
     profile: str | None = None

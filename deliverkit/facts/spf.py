@@ -6,7 +6,7 @@ What this file will not do: say whether any of it is good. The law is in `delive
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from deliverkit.facts.base import Facts, missing, not_asked
 from deliverkit.facts.placed import Misplaced
 from deliverkit.flow import Answer, Flow, Question, Status, Together, ask, together
 from deliverkit.names import within
+from deliverkit.protocols.spf.cost import Priced, priced
 from deliverkit.protocols.spf.lookups import ask_name
 from deliverkit.protocols.spf.record import Modifier, Record, is_spf, parse_record, select
 from deliverkit.protocols.spf.tree import Branch, Node, State, Tree, WorstPath, spf_tree
@@ -72,7 +73,7 @@ class SpfFacts(Facts):
             "status": self.answer.status,
             "includes": self.raw("includes"),
             "worst_path": {f"ipv{w.family}": _worst_json(w) for w in known.worst} if known else None,
-            "tree": node_json(known.root) if known else None,
+            "tree": node_json(known.root, priced(known)) if known else None,
             "unknown": known.unknown if known else [self.answer.why()] if not self.answer.known else [],
             "cut": known.cut if known else False,
             "type99": self.type99.texts,
@@ -92,18 +93,24 @@ def _worst_json(worst: WorstPath) -> dict[str, Any]:
     }
 
 
-def node_json(node: Node) -> dict[str, Any]:
-    """A node of the tree with all below it."""
+def node_json(node: Node, branches: Sequence[Priced]) -> dict[str, Any]:
+    """A node of the tree with all below it, each term with its price."""
     return {
         "domain": node.domain,
         "state": node.state,
         "record": node.record.text if node.record else None,
-        "terms": [_branch_json(branch) for branch in node.branches],
+        "lookups": sum(one.all_lookups for one in branches),
+        "terms": [_branch_json(one) for one in branches],
     }
 
 
-def _branch_json(branch: Branch) -> dict[str, Any]:
-    shown: dict[str, Any] = {"term": branch.term.text, "lookups": int(branch.counts and branch.reachable)}
+def _branch_json(one: Priced) -> dict[str, Any]:
+    branch = one.branch
+    shown: dict[str, Any] = {"term": branch.term.text, "lookups": one.lookups}
+    if one.all_lookups:
+        shown |= one.to_json()
+    if one.dead:
+        shown["dead"] = True
     if not branch.reachable:
         shown["reachable"] = False
     if branch.target:
@@ -114,7 +121,7 @@ def _branch_json(branch: Branch) -> dict[str, Any]:
     if addresses:
         shown["addresses"] = addresses
     if branch.node:
-        shown["node"] = node_json(branch.node)
+        shown["node"] = node_json(branch.node, one.inner)
     return shown
 
 

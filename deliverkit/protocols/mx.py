@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class Located:
     implicit: bool = False
 
 
+@functools.lru_cache(maxsize=1024)
 def target_kind(name: str) -> TargetKind:
     """Tell what an MX record points at."""
     if name == ".":
@@ -73,6 +75,7 @@ def target_kind(name: str) -> TargetKind:
     return TargetKind.HOST
 
 
+@functools.lru_cache(maxsize=1024)
 def embedded_address(name: str, origin: str | None = None) -> str | None:
     """The IP address a name spells, perhaps with the origin appended by the zone file (``192.0.2.1.example.com``)."""
     text = name

@@ -11,14 +11,16 @@ def render(
     reports: Sequence[Report], format_: str, *, width: int = 100, color: bool = False, quiet: bool = False
 ) -> str:
     """Reports as text in one of the formats: text, json, jsonl, markdown, html."""
-    if format_ in ("json", "jsonl"):
+    if format_ == "jsonl":
+        from deliverkit.report.jsonable import json_line
+
+        return "".join(map(json_line, reports))
+    if format_ == "json":
         import json
 
         from deliverkit.report.jsonable import report_json
         from deliverkit.report.plain import plain_json
 
-        if format_ == "jsonl":
-            return plain_json("".join(json.dumps(report_json(r), ensure_ascii=False) + "\n" for r in reports))
         whole = report_json(reports[0]) if len(reports) == 1 else {"reports": [report_json(r) for r in reports]}
         return plain_json(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
     if format_ == "markdown":

@@ -79,11 +79,11 @@ def _file_lines(one: SelectorFacts, width: int) -> list[str]:
 def _search(facts: DkimFacts) -> str:
     """How far looking for other selectors went, and what that is worth."""
     scan = facts.scan
-    known = f" Providers recognised: {plain(', '.join(facts.providers))}." if facts.providers else ""
+    known = f" The usual selectors of {plain(', '.join(facts.providers))} were among them." if facts.providers else ""
     if not scan.tried:
-        return f"Other selectors were not looked for: {plain(scan.below.why())}.{known}"
+        return f"Other selectors were not looked for: {plain(scan.below.why())}."
     if scan.nothing_below:
-        return f"_domainkey.{plain(facts.domain)} does not exist, so there are no other selectors.{known}"
+        return f"_domainkey.{plain(facts.domain)} does not exist, so there are no other selectors."
     searched = f"{len(scan.tried)} other selectors were tried"
     if scan.unanswered:
         searched += f", {scan.unanswered} without an answer"

@@ -13,8 +13,8 @@ from typing import Any
 from deliverkit.findings import Evidence, Finding, Severity
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
-from deliverkit.report.sections import seen
-from deliverkit.report.text import counts, unknowns
+from deliverkit.report.sections import outlined
+from deliverkit.report.text import counts, effect, unknowns
 
 
 def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
@@ -51,7 +51,9 @@ def _report(number: int, report: Report) -> dict[str, Any]:
         "findings": [_finding(f, report) for f in report.findings],
         "by_severity": [(s.value, sum(f.severity is s for f in report.findings)) for s in Severity],
         "unknowns": [(plain(reason), ", ".join(rules)) for reason, rules in unknowns(report).items()],
-        "sections": [(name, "\n".join(plain(line) for line in lines)) for name, lines in seen(report, 96)],
+        "sections": [
+            (name, "\n".join(plain(line) for line in lines), outline) for name, lines, outline in outlined(report, 96)
+        ],
         "passed": len(report.passed),
         "not_applicable": len(report.not_applicable),
         "not_asked": len(report.not_asked),
@@ -71,7 +73,8 @@ def _finding(found: Finding, report: Report) -> dict[str, Any]:
         "evidence": [_evidence(e) for e in found.evidence[:12]],
         "more": max(len(found.evidence) - 12, 0),
         "fix": plain(found.fix.text),
-        "records": "\n".join(plain(record.line) for record in found.fix.records),
+        "records": "\n".join(plain(line) for line in found.fix.lines),
+        "effect": effect(found.fix) if found.fix.effect else "",
         "reference": found.reference,
     }
 

@@ -7,7 +7,9 @@ names are the keys. A missing fact is null. Octets that are no UTF-8 are shown e
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePath
@@ -16,41 +18,68 @@ from typing import Any
 from deliverkit.facts.base import Facts, Missing
 from deliverkit.flow import Answer
 from deliverkit.report.model import SCHEMA, Report
+from deliverkit.report.plain import plain_json
 from deliverkit.smtp.transcript import Transcript
 
 
 def jsonable(value: Any) -> Any:
     """The value as dicts, lists, strings, numbers, booleans and None."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, Enum):
-        return jsonable(value.value)
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, Missing):
-        return None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, Answer):
-        return _answer(value)
-    if isinstance(value, Transcript):
-        return _transcript(value)
-    if hasattr(value, "to_json"):
-        return jsonable(value.to_json())
-    if dataclasses.is_dataclass(value):
-        names = [f.name for f in dataclasses.fields(value) if not f.name.startswith("_")]
-        if isinstance(value, Facts):
-            return {name: jsonable(value.raw(name)) for name in names}
-        return {name: jsonable(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {str(jsonable(k)): jsonable(v) for k, v in value.items()}
-    if isinstance(value, (Sequence, set, frozenset)):
-        return [jsonable(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
-    return str(value)
+    kind = type(value)
+    way = _WAYS.get(kind)
+    if way is None:
+        way = _WAYS[kind] = _way(kind)
+    return way(value)
+
+
+_WAYS: dict[type, Callable[[Any], Any]] = {}
+"""How the values of each class are shown: found out once a class, since a report holds a thousand values."""
+
+
+def _way(kind: type) -> Callable[[Any], Any]:
+    if issubclass(kind, (type(None), bool, int, float)) and not issubclass(kind, Enum):
+        return lambda value: value
+    if issubclass(kind, Enum):
+        return lambda value: jsonable(value.value)
+    if issubclass(kind, str):
+        return _text
+    if issubclass(kind, (bytes, bytearray)):
+        return lambda value: bytes(value).decode("utf-8", "backslashreplace")
+    if issubclass(kind, Missing):
+        return lambda _: None
+    if issubclass(kind, datetime):
+        return lambda value: value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if issubclass(kind, PurePath):
+        return str
+    if issubclass(kind, Answer):
+        return _answer
+    if issubclass(kind, Transcript):
+        return _transcript
+    if hasattr(kind, "to_json"):
+        return lambda value: jsonable(value.to_json())
+    if dataclasses.is_dataclass(kind):
+        return _fields(kind)
+    if issubclass(kind, Mapping):
+        return lambda value: {str(jsonable(k)): jsonable(v) for k, v in value.items()}
+    if issubclass(kind, (set, frozenset)):
+        return lambda value: [jsonable(v) for v in sorted(value)]
+    if issubclass(kind, Sequence):
+        return lambda value: [jsonable(v) for v in value]
+    return str
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _fields(kind: type) -> Callable[[Any], Any]:
+    """A dataclass: its public fields by name."""
+    names = tuple(f.name for f in dataclasses.fields(kind) if not f.name.startswith("_"))
+    if issubclass(kind, Facts):
+        return lambda value: {name: jsonable(value.raw(name)) for name in names}
+    if len(names) < 2:  # attrgetter gives a single value as itself
+        return lambda value: {name: jsonable(getattr(value, name)) for name in names}
+    values = operator.attrgetter(*names)
+    return lambda value: dict(zip(names, map(jsonable, values(value)), strict=True))
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -104,3 +133,11 @@ def report_json(report: Report) -> dict[str, Any]:
         "not_asked": list(report.not_asked),
         "facts": jsonable(report.facts),
     }
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False)
+
+
+def json_line(report: Report) -> str:
+    """One report as a line of JSON Lines."""
+    return plain_json(_ENCODER.encode(report_json(report)) + "\n")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Missing
 from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.facts.ptr import IprevFacts, PtrFacts
 from deliverkit.flow import Answer
-from deliverkit.report.plain import fold, plain
+from deliverkit.report.plain import columns, fold, plain
 
 if TYPE_CHECKING:  # reading a message is heavy, and an audit reads none
     from deliverkit.facts.message.authentication import AuthenticationFacts
@@ -57,7 +57,12 @@ def authentication_lines(facts: AuthenticationFacts, width: int = 100) -> list[s
     if isinstance(signatures, Missing):
         rows.append(("dkim", *_told(signatures, lambda _: ())))
     else:
-        rows += [("dkim", *_told(one, lambda d: (f"d={d.domain} s={d.selector}", d.detail))) for one in signatures]
+        causes = [facts.cause(number) for number in range(len(signatures))]
+        for one, cause in zip(signatures, causes, strict=True):
+            why = cause or one.detail
+            rows.append(
+                ("dkim", one.result, plain("; ".join(filter(None, (f"d={one.domain} s={one.selector}", why.strip())))))
+            )
         rows += [] if signatures else [("dkim", "none", "the message carries no signature")]
     rows.append(("dmarc", *_told(facts.raw("dmarc"), lambda d: (_dmarc(d), d.why))))
     rows.append(("iprev", *_told(facts.raw("iprev"), lambda i: (i.reason,))))
@@ -75,29 +80,3 @@ def _dmarc(result: DmarcResult) -> str:
     by = f", aligned by {result.identifier.method}" if result.identifier else ""
     policy = f", policy {result.policy} of {result.domain}" if result.policy else ""
     return f"From {result.header_from}{policy}{by}"
-
-
-def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Rows in columns, the last one wrapped; stacked one below another where ``width`` is too narrow.
-
-    Plain lists are aligned here: the library for tables costs more to import than a small audit to run.
-    """
-    if not rows:
-        return []
-    taken = [max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]) - 1)]
-    room = width - sum(taken)
-    if room < 20:
-        return [line for row in rows for line in _stacked(row, width)]
-    lines = []
-    for row in rows:
-        head = "".join(cell.ljust(size) for cell, size in zip(row, taken, strict=False))
-        first, *rest = fold(row[-1], room)
-        lines += [f"{head}{first}".rstrip(), *(" " * len(head) + line for line in rest)]
-    return lines
-
-
-def _stacked(row: Sequence[str], width: int) -> Iterable[str]:
-    first, *rest = (cell for cell in row if cell)
-    yield from fold(first, width)
-    for cell in rest:
-        yield from fold(cell, width, "  ")

@@ -9,7 +9,7 @@ from deliverkit.findings import Evidence, Finding
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import seen
-from deliverkit.report.text import counts, unknowns
+from deliverkit.report.text import counts, effect, unknowns
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 
@@ -47,9 +47,12 @@ def _finding(found: Finding) -> Iterator[str]:
         yield from (_evidence(e) for e in found.evidence)
     yield ""
     yield f"**Fix.** {_text(found.fix.text)}"
-    if found.fix.records:
+    if found.fix.lines:
         yield ""
-        yield from _block([record.line for record in found.fix.records])
+        yield from _block(found.fix.lines)
+    if found.fix.effect:
+        yield ""
+        yield _text(effect(found.fix))
 
 
 def _evidence(evidence: Evidence) -> str:

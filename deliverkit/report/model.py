@@ -66,6 +66,11 @@ class Report:
         )
 
     @property
+    def changes_dns(self) -> bool:
+        """True if a fix names a record to publish or to take out."""
+        return any(f.fix.changes_dns for f in self.findings)
+
+    @property
     def verdict(self) -> Verdict:
         """Any error: fail; else a decisive unknown: unknown; else any warning: risk; else pass."""
         if any(f.severity is Severity.ERROR for f in self.findings):

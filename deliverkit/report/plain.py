@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, DEL, line and paragraph separators, bidirectional controls, zero-width and tag characters,
 # surrogates (octets that were no UTF-8)
@@ -25,6 +26,8 @@ def plain(text: str, limit: int | None = None) -> str:
 
 def plain_json(text: str) -> str:
     """JSON of the same meaning without what `plain` would escape: terminals show it as well."""
+    if text.isascii() and "\x7f" not in text:  # JSON has escaped the other controls already (RFC 8259 §7)
+        return text
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else _utf16(match[0]), text)
 
 
@@ -51,3 +54,29 @@ def fold(text: str, width: int, indent: str = "", *, hanging: str | None = None)
         break_long_words=True,
         break_on_hyphens=False,
     ) or [indent.rstrip()]
+
+
+def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Rows in columns, the last one wrapped; stacked one below another where ``width`` is too narrow.
+
+    Plain lists are aligned here: the library for tables costs more to import than a small audit to run.
+    """
+    if not rows:
+        return []
+    taken = [max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]) - 1)]
+    room = width - sum(taken)
+    if room < 20:
+        return [line for row in rows for line in _stacked(row, width)]
+    lines = []
+    for row in rows:
+        head = "".join(cell.ljust(size) for cell, size in zip(row, taken, strict=False))
+        first, *rest = fold(row[-1], room)
+        lines += [f"{head}{first}".rstrip(), *(" " * len(head) + line for line in rest)]
+    return lines
+
+
+def _stacked(row: Sequence[str], width: int) -> Iterable[str]:
+    first, *rest = (cell for cell in row if cell)
+    yield from fold(first, width)
+    for cell in rest:
+        yield from fold(cell, width, "  ")

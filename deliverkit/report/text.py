@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from deliverkit.findings import Evidence, Finding, Severity
+from deliverkit.findings import Evidence, Finding, Fix, Severity
 from deliverkit.report.model import Report, Verdict
 from deliverkit.report.plain import fold, plain
 from deliverkit.report.sections import seen
@@ -99,10 +99,16 @@ def _finding(found: Finding, report: Report, columns: int, color: bool) -> Itera
     if len(found.evidence) > _SHOWN_EVIDENCE:
         yield f"{_INDENT}| and {len(found.evidence) - _SHOWN_EVIDENCE} more"
     yield from fold(f"Fix: {plain(found.fix.text)}", columns, _INDENT, hanging=_INDENT * 2)
-    for record in found.fix.records:
-        # A record is copied from here: it is never wrapped.
-        yield f"{_INDENT * 2}{plain(record.line)}"
+    # A record is copied from here: it is never wrapped.
+    yield from (f"{_INDENT * 2}{plain(line)}" for line in found.fix.lines)
+    if found.fix.effect:
+        yield from fold(effect(found.fix), columns, _INDENT, hanging=_INDENT * 2)
     yield f"{_INDENT}{found.reference}"
+
+
+def effect(fix: Fix) -> str:
+    """What was seen when the fix was tried: "Then: error → pass, SPF lookups 12 → 8"."""
+    return plain(f"Then: {fix.effect}" if fix.rejudged else f"{fix.effect[:1].upper()}{fix.effect[1:]}")
 
 
 def _evidence(evidence: Evidence, columns: int) -> Iterator[str]:

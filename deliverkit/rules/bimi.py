@@ -8,7 +8,7 @@ from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.bimi import BimiFacts
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
+from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding, standing
 from deliverkit.protocols.bimi import BimiRecord
 from deliverkit.rules.registry import Findings, rule
 
@@ -65,6 +65,7 @@ def record_in_the_wrong_place(facts: DomainFacts) -> Findings:
             f"the record stands at {stray.name}, {stray.mistake}, and there is none at {name}",
             at=evidence_of(stray.answer, stray.index),
             records=(RecordText(name, "TXT", stray.text),),
+            removes=standing(stray.answer, stray.index),
         )
 
 

@@ -87,8 +87,16 @@ def sender_without_name(facts: DomainFacts) -> Findings:
             at=_evidence(found),
             fix="ask the owner of the address (hosting provider, ISP) for a PTR record to the host's own name, "
             "and give that name an A or AAAA record with the same address",
-            records=tuple(RecordText(reverse(one.address), "PTR", f"mail.{facts.name}.") for one in found[:5]),
+            records=tuple(record for one in found[:5] for record in _both_ways(facts, one.address)),
         )
+
+
+def _both_ways(facts: DomainFacts, address: str) -> tuple[RecordText, ...]:
+    """A name for an address and the way back; the name is that of the MX host which has the address, if one does."""
+    host = next((one.host for one in facts.ptr.hosts if one.address == address and one.host), None)
+    name = host or f"mail.{facts.name}"
+    forward = RecordText(name, "AAAA" if ":" in address else "A", address)
+    return (RecordText(reverse(address), "PTR", f"{name}."), *(() if host else (forward,)))
 
 
 @rule("PTR002", Severity.WARNING, "RFC 8601 §3")

@@ -49,6 +49,25 @@ class Rule:
         return annotation if isinstance(annotation, type) else _resolved(self.judge.__module__, annotation, self.judge)
 
 
+class RuleSet(tuple[Rule, ...]):
+    """Rules in the order in which they judge. It knows which of them judge what: few look at any one kind of facts."""
+
+    @functools.cached_property
+    def _by_kind(self) -> dict[type, tuple[Rule, ...]]:
+        return {}
+
+    def judging(self, kind: type) -> tuple[Rule, ...]:
+        """The rules made for facts of this class."""
+        if kind not in self._by_kind:
+            self._by_kind[kind] = tuple(r for r in self if r.facts_type in kind.__mro__)
+        return self._by_kind[kind]
+
+    @functools.cached_property
+    def existence_first(self) -> RuleSet:
+        """The same rules, the one that says whether there is such a domain in front."""
+        return RuleSet(sorted(self, key=lambda r: r.id != "MX001"))
+
+
 _TYPES: dict[tuple[str, str], type] = {}
 
 
@@ -62,6 +81,7 @@ def _resolved(module: str, annotation: str, judge: Callable[[Any], Findings]) ->
 
 _RULES: dict[str, Rule] = {}
 _loaded: set[str] = set()
+_chosen: dict[tuple[str, ...], RuleSet] = {}  # what `rules_of` chose, until another rule is registered
 
 
 def rule(id_: str, severity: Severity, reference: str) -> Callable[[F], F]:
@@ -75,6 +95,7 @@ def rule(id_: str, severity: Severity, reference: str) -> Callable[[F], F]:
         family = parts[2] if parts[:2] == ["deliverkit", "rules"] else parts[0]
         slug = function.__name__.replace("_", "-")
         _RULES[id_] = Rule(id_, slug, family, severity, reference, title, why, fix, function)
+        _chosen.clear()
         return function
 
     return register
@@ -97,13 +118,20 @@ def families() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "registry"))
 
 
-def all_rules() -> tuple[Rule, ...]:
+def registered() -> tuple[Rule, ...]:
+    """The rules that are registered so far; nothing is imported."""
+    return tuple(_RULES.values())
+
+
+def all_rules() -> RuleSet:
     """Every rule, ordered by family and id. Imports all rule families on first use."""
     return rules_of(*families())
 
 
-def rules_of(*wanted: str) -> tuple[Rule, ...]:
+def rules_of(*wanted: str) -> RuleSet:
     """The rules of these families, and those of third parties; only what is wanted is imported."""
+    if wanted in _chosen:
+        return _chosen[wanted]
     for family in wanted:
         _load(family)
     if "third parties" not in _loaded:
@@ -111,7 +139,8 @@ def rules_of(*wanted: str) -> tuple[Rule, ...]:
         _load_third_parties()
     own = set(families())
     chosen = (r for r in _RULES.values() if r.family in wanted or r.family not in own)
-    return tuple(sorted(chosen, key=lambda r: (r.family, r.id)))
+    _chosen[wanted] = RuleSet(sorted(chosen, key=lambda r: (r.family, r.id)))
+    return _chosen[wanted]
 
 
 def _load(family: str) -> None:
@@ -151,26 +180,31 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
     not_applicable: list[str] = []
     unasked: list[str] = []
     crashed: list[str] = []
-    for r in rules:
-        if not isinstance(facts, r.facts_type) or not isinstance(facts, Facts):
-            continue
-        severity = severities.get(r.id, r.severity)
+    every = rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    for r in every.judging(type(facts)) if isinstance(facts, Facts) else ():
         drafts: list[Draft] = []
         try:
-            drafts.extend(r.judge(facts))  # one by one: those before an exception stay
+            for draft in r.judge(facts):  # one by one: those before an exception stay
+                drafts.append(draft)
         except NotApplicable:
-            not_applicable.extend([] if drafts else [r.id])
+            if not drafts:
+                not_applicable.append(r.id)
         except NotAsked:
-            unasked.extend([] if drafts else [r.id])
+            if not drafts:
+                unasked.append(r.id)
         except Unobserved as why:
-            unknown.append(Inconclusive(r.id, facts.subject, str(why), severity is Severity.ERROR))
+            decisive = severities.get(r.id, r.severity) is Severity.ERROR
+            unknown.append(Inconclusive(r.id, facts.subject, str(why), decisive))
         except Exception as bug:  # a rule's crash must not cost the user the other findings
             crashed.append(r.id)
             reason = f"the rule crashed: {type(bug).__name__}: {bug}"
             unknown.append(Inconclusive(r.id, facts.subject, reason, decisive=True))
         else:
-            passed.extend([] if drafts else [r.id])
-        findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
+            if not drafts:
+                passed.append(r.id)
+        if drafts:
+            severity = severities.get(r.id, r.severity)
+            findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
     return Judgement(
         tuple(findings), tuple(unknown), tuple(passed), tuple(not_applicable), tuple(unasked), tuple(crashed)
     )
@@ -185,6 +219,6 @@ def _complete(r: Rule, severity: Severity, draft: Draft, subject: str) -> Findin
         title=r.title,
         detail=draft.detail,
         evidence=draft.evidence,
-        fix=Fix(draft.fix or r.fix, draft.records),
+        fix=Fix(draft.fix or r.fix, draft.records, draft.removes, otherwise=draft.otherwise),
         reference=r.reference,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import RecordText, Severity, evidence_of, finding
+from deliverkit.findings import RecordText, Severity, evidence_of, finding, standing
 from deliverkit.protocols.tlsrpt import TlsRptRecord, parse_tlsrpt
 from deliverkit.rules.registry import Findings, rule
 
@@ -64,6 +64,7 @@ def record_in_the_wrong_place(facts: DomainFacts) -> Findings:
             f"the record stands at {stray.name}, {stray.mistake}, and there is none at {name}",
             at=evidence_of(stray.answer, stray.index),
             records=(RecordText(name, "TXT", stray.text),),
+            removes=standing(stray.answer, stray.index),
         )
 
 

@@ -8,12 +8,12 @@ async with Sink(world=world) as sink:
 
 from deliverkit.sink.export import ExportError
 from deliverkit.sink.inbox import Bounds, Inbox
+from deliverkit.sink.judging import Judging
 from deliverkit.sink.message import CapturedMessage
 from deliverkit.sink.reception import Credentials, Limits
 from deliverkit.sink.server import Address, ListenError, Sink
 from deliverkit.sink.stores import StoreError
 from deliverkit.sink.tls import TlsError, TlsFiles, private_tls
-from deliverkit.sink.verifier import Judging
 
 __all__ = [
     "Address",

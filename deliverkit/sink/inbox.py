@@ -12,21 +12,20 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from deliverkit.sink.export import export
+from deliverkit.sink.judged import Judged
 from deliverkit.sink.message import CapturedMessage
 from deliverkit.sink.stores import Store, StoreError, open_store
 
-if TYPE_CHECKING:
-    from deliverkit.report.model import Report
-
 _GROUP = 256  # messages of one commit at most
 _GROUP_OCTETS = 16 << 20
-_REPORTS = 256  # kept as objects
+_REPORTS = 256  # kept at hand
+_REPORT_OCTETS = 32 << 20  # of the messages they hold
 
 Predicate: TypeAlias = Callable[[CapturedMessage], bool]
 
@@ -55,7 +54,7 @@ class _Adding:
 @dataclass(slots=True)
 class _Noting:
     id: int
-    verdict: Mapping[str, Any]
+    verdict: str
 
 
 @dataclass(slots=True)
@@ -82,11 +81,12 @@ class Inbox:
         self._octets = sum(self._sizes.values())
         self._queued = 0
         self._queued_octets = 0
-        self._reports: dict[int, Report] = {}
+        self._judged: dict[int, tuple[Judged, int]] = {}  # with the octets its report holds
+        self._judged_octets = 0
         self._incomplete: set[int] = set()
         self._waiters: list[tuple[Predicate, asyncio.Future[CapturedMessage]]] = []
         self._gathered: list[_Adding] = []
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Sequence[_Work] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     # -- writing ----------------------------------------------------------------------------------------
@@ -113,8 +113,7 @@ class Inbox:
     def _hand_over(self) -> None:
         """Give the writer, with one wake-up, what the sessions brought in this turn of the loop."""
         gathered, self._gathered = self._gathered, []
-        for item in gathered:
-            self._work.put(item)
+        self._work.put(gathered)
 
     def _has_room_for(self, octets: int) -> bool:
         return (
@@ -124,21 +123,25 @@ class Inbox:
 
     def complete(self, message: CapturedMessage) -> None:
         """Say that nothing more will be learned of a message: it becomes visible, its verdict is written."""
-        if message.report is not None:
-            self._remember(message.id, message.report)
-        if message.verdict is not None:
+        if message.judged is not None:
+            self._remember(message.id, message.judged, len(message.raw))
             self._start()
-            self._work.put(_Noting(message.id, message.verdict))
+            self._work.put([_Noting(message.id, message.judged.text)])
         self._incomplete.discard(message.id)
         for predicate, waiting in list(self._waiters):
             _offer(message, predicate, waiting)
 
-    def _remember(self, id_: int, report: Report) -> None:
-        """Keep the latest reports as objects; of the older ones the JSON form in the store is enough."""
+    def _remember(self, id_: int, judged: Judged, octets: int) -> None:
+        """Keep the latest reports; of the older ones the JSON form in the store is enough."""
+        self._forget(id_)
         if id_ in self._sizes:
-            self._reports[id_] = report
-        while len(self._reports) > _REPORTS:
-            self._reports.pop(next(iter(self._reports)))
+            self._judged[id_] = (judged, octets if judged.report is not None else 0)
+            self._judged_octets += self._judged[id_][1]
+        while len(self._judged) > _REPORTS or (self._judged_octets > _REPORT_OCTETS and len(self._judged) > 1):
+            self._forget(next(iter(self._judged)))
+
+    def _forget(self, id_: int) -> None:
+        self._judged_octets -= self._judged.pop(id_, (None, 0))[1]
 
     def _start(self) -> None:
         if self._thread is None:
@@ -148,8 +151,8 @@ class Inbox:
     def _write(self) -> None:
         """The writer thread: whatever has queued up goes into one commit."""
         while (first := self._work.get()) is not None:
-            group: list[_Work] = [first]
-            octets = _weight(first)
+            group: list[_Work] = [*first]
+            octets = sum(map(_weight, first))
             last = False
             while len(group) < _GROUP and octets < _GROUP_OCTETS:
                 try:
@@ -159,8 +162,8 @@ class Inbox:
                 if more is None:
                     last = True
                     break
-                group.append(more)
-                octets += _weight(more)
+                group += more
+                octets += sum(map(_weight, more))
             self._commit(group)
             if last:
                 return
@@ -239,13 +242,13 @@ class Inbox:
             self.store.drop(gone)
             for id_ in gone:
                 self._octets -= self._sizes.pop(id_)
-                self._reports.pop(id_, None)
+                self._forget(id_)
 
     def flush(self) -> None:
         """Wait until everything that is queued now is written. Blocking."""
         if self._thread is not None:
             written = threading.Event()
-            self._work.put(_Marking(written))
+            self._work.put([_Marking(written)])
             written.wait()
 
     def close(self) -> None:
@@ -271,8 +274,8 @@ class Inbox:
     def get(self, id_: int) -> CapturedMessage | None:
         """One message; None when there is none of this id (any more)."""
         message = self.store.read(id_)
-        report = self._reports.get(id_)
-        return replace(message, report=report) if message is not None and report is not None else message
+        known = self._judged.get(id_)
+        return replace(message, judged=known[0]) if message is not None and known is not None else message
 
     async def wait_for(self, predicate: Predicate, timeout: float = 10.0) -> CapturedMessage:
         """The first complete message the predicate accepts: one that is here already, or one that comes in time.

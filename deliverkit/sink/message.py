@@ -12,6 +12,7 @@ import email
 import email.header
 import email.message
 import email.policy
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.capture import CaptureFacts
+from deliverkit.sink.judged import Judged
 from deliverkit.smtp import transcript as session
 from deliverkit.smtp.content import FaultKind, WireFault
 from deliverkit.smtp.transcript import Event, Transcript
@@ -47,8 +49,7 @@ class CapturedMessage:
     """One message as it came. ``raw`` are its octets, untouched but for transparency (RFC 5321 §4.5.2).
 
     ``receipt`` is the token the client was given in the 250; ``id`` counts up in one inbox. ``mail_from`` is ""
-    for the null reverse-path. ``report`` is the verification, None while there is none (or when it was read from
-    a store: then ``verdict`` holds its JSON form).
+    for the null reverse-path. ``judged`` is what its verification came to, None while there is none.
     """
 
     receipt: str
@@ -65,8 +66,20 @@ class CapturedMessage:
     tls: str | None = None
     faults: tuple[WireFault, ...] = ()
     id: int = 0
-    report: Report | None = field(default=None, repr=False, compare=False)
-    verdict: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    judged: Judged | None = field(default=None, repr=False, compare=False)
+
+    @functools.cached_property
+    def report(self) -> Report | None:
+        """The verification; None while there is none, or when only its JSON form was kept (see `verdict`)."""
+        return None if self.judged is None else self.judged.report_on(self.raw)
+
+    @functools.cached_property
+    def verdict(self) -> Mapping[str, Any] | None:
+        """The verification in JSON; None while there is none."""
+        if self.judged is None:
+            return None
+        told: Mapping[str, Any] = json.loads(self.judged.text)
+        return told
 
     @property
     def client_address(self) -> str:
@@ -162,7 +175,7 @@ class CapturedMessage:
             tls=told["tls"],
             faults=faults_from_json(told["faults"]),
             id=told["id"],
-            verdict=told["verdict"],
+            judged=None if told["verdict"] is None else Judged(json.dumps(told["verdict"])),
         )
 
 

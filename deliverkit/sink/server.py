@@ -13,22 +13,23 @@ import contextlib
 import ipaddress
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from deliverkit.engine.capture import capture_report
-from deliverkit.report.jsonable import report_json
 from deliverkit.report.model import Report
 from deliverkit.sink.inbox import Bounds, Inbox, Predicate
+from deliverkit.sink.judged import Judged
+from deliverkit.sink.judging import Judging
 from deliverkit.sink.message import CapturedMessage
 from deliverkit.sink.reception import Credentials, EndedSession, Limits, Reception
 from deliverkit.sink.session import Listener, SinkSession
 from deliverkit.sink.stores import Store
 from deliverkit.sink.tls import ImplicitTls, TlsFiles, private_tls
-from deliverkit.sink.verifier import Judging, Verifier
+from deliverkit.sink.verifier import Verifier
 from deliverkit.world import World
 
 if TYPE_CHECKING:
@@ -229,18 +230,19 @@ class Sink:
 
     def _stored(self, message: CapturedMessage) -> None:
         """A message is safe; in the event loop."""
-        self._verifier.judge(message.id)
+        self._verifier.judge(message)
 
-    def _judged(self, message: CapturedMessage, report: Report) -> None:
-        """A report stands; in the verifier's thread, where its JSON form is made too."""
-        message = replace(message, report=report, verdict=report_json(report))
+    def _judged(self, pairs: Sequence[tuple[CapturedMessage, Judged]]) -> None:
+        """Verdicts stand; in the verifier's thread."""
+        messages = [replace(message, judged=judged) for message, judged in pairs]
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._complete, message)
+            self._loop.call_soon_threadsafe(self._complete, messages)
 
-    def _complete(self, message: CapturedMessage) -> None:
-        self.inbox.complete(message)
-        if self._on_message is not None:
-            self._on_message(message)
+    def _complete(self, messages: Sequence[CapturedMessage]) -> None:
+        for message in messages:
+            self.inbox.complete(message)
+            if self._on_message is not None:
+                self._on_message(message)
 
     def _session_ended(self, ended: EndedSession) -> None:
         report = capture_report(

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -40,7 +42,20 @@ _RECEIVE = 1 << 16
 _NEVER = -1 << 30  # a counter that was acted upon
 
 
-class Hooks:
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    """The commands, mechanisms and hooks of a class."""
+    return tuple(name for name in dir(kind) if name.startswith(("smtp_", "auth_", "handle_")))
+
+
+class _Listed:
+    """Lists only what aiosmtpd looks for, three times a session; all names take as long as a message."""
+
+    def __dir__(self) -> tuple[str, ...]:
+        return _names(cast(Hashable, type(self)))
+
+
+class Hooks(_Listed):
     """aiosmtpd's handler: the few decisions it leaves to us."""
 
     def __init__(self, reception: Reception) -> None:
@@ -76,7 +91,7 @@ class Hooks:
         return f"451 4.3.0 Local error ({type(error).__name__})"
 
 
-class SinkSession(SMTP, WireProtocol):
+class SinkSession(_Listed, SMTP, WireProtocol):
     """A session of the sink."""
 
     _reader: WireReader
@@ -426,15 +441,15 @@ class Seen(NamedTuple):
 async def _looked_at(content: Content) -> Seen:
     """Look at the content once; at a large one in a thread, so that other sessions do not wait for it."""
     try:
-        wire = content.take()
-        return await asyncio.to_thread(_look, wire) if len(wire) > _LARGE else _look(wire)
+        wire, dotted = content.take(), content.dotted
+        return await asyncio.to_thread(_look, wire, dotted) if len(wire) > _LARGE else _look(wire, dotted)
     except BaseException:  # the session was cancelled meanwhile
         content.let_go()
         raise
 
 
-def _look(wire: bytes) -> Seen:
-    return Seen(unstuffed(wire), examine(wire), wire.isascii())
+def _look(wire: bytes, dotted: bool) -> Seen:
+    return Seen(unstuffed(wire, dotted=dotted), examine(wire, dotted=dotted), wire.isascii())
 
 
 class _SizeLimits(dict[str, int]):

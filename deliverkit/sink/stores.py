@@ -20,14 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from deliverkit.sink.message import (
-    CapturedMessage,
-    faults_json,
-    transcript_text,
-)
+from deliverkit.sink.judged import Judged
+from deliverkit.sink.message import CapturedMessage, faults_json, transcript_text
 
 _APPLICATION = 0x646B7369  # "dksi": PRAGMA application_id of our files
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE message (
   id INTEGER PRIMARY KEY,
@@ -44,16 +41,20 @@ CREATE TABLE message (
   octets INTEGER NOT NULL,
   faults TEXT NOT NULL,
   transcript TEXT NOT NULL,
-  verdict TEXT,
   raw BLOB NOT NULL
 )
 """
+_VERDICTS = "CREATE TABLE verdict (id INTEGER PRIMARY KEY, report TEXT NOT NULL)"  # beside: raw is not written twice
 _COLUMNS = (
     "receipt, received, listener, client, helo, mail_from, rcpt_tos, mail_options, authenticated_as, tls, octets, "
-    "faults, transcript, verdict, raw"
+    "faults, transcript, raw"
 )
-_INSERT = f"INSERT INTO message ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608 - constants
-_SELECT = f"SELECT id, {_COLUMNS} FROM message WHERE id = ?"  # noqa: S608 - constants
+_NAMES = ("id", *_COLUMNS.split(", "), "verdict")
+_INSERT = f"INSERT INTO message ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
+_SELECT = f"SELECT id, {_COLUMNS}, (SELECT report FROM verdict v WHERE v.id = m.id) FROM message m WHERE id = ?"  # noqa: S608
+_NOTE = (  # a message that was dropped meanwhile is passed over
+    "INSERT OR REPLACE INTO verdict (id, report) SELECT id, ? FROM message WHERE id = ?"
+)
 
 
 class StoreError(Exception):
@@ -66,8 +67,11 @@ class Store(Protocol):
     def write(self, messages: Sequence[CapturedMessage]) -> list[int]:
         """Keep messages for good and number them. All or none. Raises `StoreError`."""
 
-    def note(self, verdicts: Mapping[int, Mapping[str, Any]]) -> None:
-        """Write verdicts beside their messages; a message that is gone is passed over. Raises `StoreError`."""
+    def note(self, verdicts: Mapping[int, str]) -> None:
+        """Write verdicts (JSON) beside their messages; a message that is gone is passed over. Raises `StoreError`.
+
+        A verdict survives the end of the process, but need not survive the end of the machine's power.
+        """
 
     def drop(self, ids: Iterable[int]) -> None:
         """Forget messages."""
@@ -108,11 +112,11 @@ class MemoryStore:
             ids.append(self._last)
         return ids
 
-    def note(self, verdicts: Mapping[int, Mapping[str, Any]]) -> None:
+    def note(self, verdicts: Mapping[int, str]) -> None:
         """See `Store`."""
         for id_, verdict in verdicts.items():
             if id_ in self._messages:
-                self._messages[id_] = replace(self._messages[id_], verdict=verdict)
+                self._messages[id_] = replace(self._messages[id_], judged=Judged(verdict))
 
     def drop(self, ids: Iterable[int]) -> None:
         """See `Store`."""
@@ -155,16 +159,25 @@ class SqliteStore:
         owner, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         if tables and owner != _APPLICATION:
             raise StoreError(f"{self.path} is a database of something else; give another name")
-        if tables and version != _SCHEMA_VERSION:
+        if tables and version not in (1, _SCHEMA_VERSION):
             raise StoreError(f"{self.path} was written by another version (schema {version}, not {_SCHEMA_VERSION})")
         if not tables:
             db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        db.execute("PRAGMA wal_autocheckpoint = 4096")  # pages: 32 MB are folded into the file at once, not 8
         if not tables:
             db.execute("BEGIN IMMEDIATE")
             db.execute(_SCHEMA)
+            db.execute(_VERDICTS)
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            db.execute("COMMIT")
+        elif version == 1:  # verdicts stood beside the octets
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(_VERDICTS)
+            db.execute("INSERT INTO verdict SELECT id, verdict FROM message WHERE verdict IS NOT NULL")
+            db.execute("UPDATE message SET verdict = NULL")
             db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             db.execute("COMMIT")
 
@@ -174,16 +187,21 @@ class SqliteStore:
         with self._transaction() as db:
             return [int(db.execute(_INSERT, row).lastrowid or 0) for row in rows]
 
-    def note(self, verdicts: Mapping[int, Mapping[str, Any]]) -> None:
-        """See `Store`."""
-        rows = [(json.dumps(verdict), id_) for id_, verdict in verdicts.items()]
-        with self._transaction() as db:
-            db.executemany("UPDATE message SET verdict = ? WHERE id = ?", rows)
+    def note(self, verdicts: Mapping[int, str]) -> None:
+        """See `Store`: without a sync, which the next message's commit does for it."""
+        self._writing.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction() as db:
+                db.executemany(_NOTE, [(verdict, id_) for id_, verdict in verdicts.items()])
+        finally:
+            self._writing.execute("PRAGMA synchronous = FULL")
 
     def drop(self, ids: Iterable[int]) -> None:
         """See `Store`."""
+        gone = [(id_,) for id_ in ids]
         with self._transaction() as db:
-            db.executemany("DELETE FROM message WHERE id = ?", [(id_,) for id_ in ids])
+            db.executemany("DELETE FROM message WHERE id = ?", gone)
+            db.executemany("DELETE FROM verdict WHERE id = ?", gone)
 
     @contextlib.contextmanager
     def _transaction(self) -> Any:
@@ -230,18 +248,17 @@ def _row(message: CapturedMessage) -> tuple[Any, ...]:
         len(message.raw),
         json.dumps(faults_json(message.faults)) if message.faults else "[]",
         transcript_text(message.transcript),
-        None if message.verdict is None else json.dumps(message.verdict),
         message.raw,
     )
 
 
 def _message(row: Sequence[Any]) -> CapturedMessage:
-    names = [name.strip() for name in f"id, {_COLUMNS}".split(",")]
-    told = dict(zip(names, row, strict=True))
+    told = dict(zip(_NAMES, row, strict=True))
     for name in ("rcpt_tos", "mail_options", "faults", "transcript"):
         told[name] = json.loads(told[name])
-    told["verdict"] = json.loads(told["verdict"]) if told["verdict"] else None
-    return CapturedMessage.from_json(told, told["raw"])
+    verdict, told["verdict"] = told["verdict"], None
+    message = CapturedMessage.from_json(told, told["raw"])
+    return replace(message, judged=Judged(verdict)) if verdict else message
 
 
 class DirectoryStore:
@@ -310,13 +327,13 @@ class DirectoryStore:
         finally:
             os.close(directory)
 
-    def note(self, verdicts: Mapping[int, Mapping[str, Any]]) -> None:
+    def note(self, verdicts: Mapping[int, str]) -> None:
         """See `Store`."""
         try:
             for id_, verdict in verdicts.items():
                 message = self.read(id_)
                 if message is not None:
-                    part, file = self._part(id_, "json", _document(replace(message, verdict=verdict)))
+                    part, file = self._part(id_, "json", _document(replace(message, judged=Judged(verdict))))
                     part.replace(file)
         except OSError as bad:
             raise StoreError(f"cannot write into {self.path}: {bad.strerror or bad}") from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 END = b"\r\n.\r\n"  # RFC 5321 §4.1.1.4: the only end of data
+_DOT = b"\r\n."  # a line that begins with a dot
 _STEP = 1 << 20
 LINE_LIMIT = 998  # RFC 5321 §4.5.3.1.6 without CRLF; RFC 5322 §2.1.1
 
@@ -97,7 +98,8 @@ class Content:
     """Collects the content of one DATA command.
 
     ``limit`` is the largest size that is kept; beyond it, or without room, the octets are counted and let go
-    while the end is still looked for, so that the reply comes where the client expects it.
+    while the end is still looked for, so that the reply comes where the client expects it. ``dotted`` is False where
+    certainly no line begins with a dot: the pass that finds the end tells, since the end is such a line itself.
     """
 
     def __init__(self, limit: int | None = None, room: Room | None = None) -> None:
@@ -107,6 +109,7 @@ class Content:
         self.too_big = False
         self.no_room = False
         self.ended = False
+        self.dotted = False
         self._parts: list[bytes] = []
         self._reserved = 0
         self._tail = b"\r\n"  # the CRLF of the DATA command itself may begin the end of data
@@ -123,10 +126,16 @@ class Content:
 
     def _find_end(self, data: bytes) -> int | None:
         """The offset just behind CRLF.CRLF, looked for across the seam with what came before."""
-        seam = (self._tail + data[:4]).find(END)
-        if seam >= 0:
-            return seam + len(END) - len(self._tail)
-        found = data.find(END)
+        seam = self._tail + data[:4]
+        if _DOT in seam:
+            found = seam.find(END)
+            if found >= 0:
+                return found + len(END) - len(self._tail)
+            self.dotted = True
+        found = data.find(END if self.dotted else _DOT)
+        if found >= 0 and not data.startswith(END, found):
+            self.dotted = True
+            found = data.find(END, found)
         return found + len(END) if found >= 0 else None
 
     def _keep(self, data: bytes) -> None:
@@ -166,23 +175,26 @@ class Content:
         return wire
 
 
-def unstuffed(wire: bytes) -> bytes:
+def unstuffed(wire: bytes, *, dotted: bool = True) -> bytes:
     """The message: of each line that begins with a dot, the first one removed (RFC 5321 §4.5.2).
 
-    Lines begin after CRLF only: ``LF..`` stays as it is (RFC 5321 §2.3.8).
+    Lines begin after CRLF only: ``LF..`` stays as it is (RFC 5321 §2.3.8). ``dotted`` is `Content.dotted`.
     """
-    if not _has_dot_line(wire):
+    if not dotted or not _has_dot_line(wire):
         return wire
     content = wire.replace(b"\r\n.", b"\r\n")
     return content[1:] if wire.startswith(b".") else content
 
 
 def _has_dot_line(wire: bytes) -> bool:
-    return wire.startswith(b".") or b"\n." in wire
+    return wire.startswith(b".") or _DOT in wire
 
 
-def examine(wire: bytes) -> tuple[WireFault, ...]:
-    """Every fault of the wire, one entry a kind, in linear time; sound mail costs a few passes of C."""
+def examine(wire: bytes, *, dotted: bool = True) -> tuple[WireFault, ...]:
+    """Every fault of the wire, one entry a kind, in linear time; sound mail costs a few passes of C.
+
+    ``dotted`` is `Content.dotted`.
+    """
     pairs = feeds = returns = 0
     for start in range(0, len(wire), _STEP):  # in steps, so that other threads have their turn
         end = start + _STEP
@@ -190,10 +202,10 @@ def examine(wire: bytes) -> tuple[WireFault, ...]:
         feeds += wire.count(b"\n", start, end)
         returns += wire.count(b"\r", start, end)
     feeds, returns = feeds - pairs, returns - pairs
-    return tuple(fault for fault in _faults(wire, feeds, returns) if fault is not None)
+    return tuple(fault for fault in _faults(wire, feeds, returns, dotted=dotted) if fault is not None)
 
 
-def _faults(wire: bytes, feeds: int, returns: int) -> Iterator[WireFault | None]:
+def _faults(wire: bytes, feeds: int, returns: int, *, dotted: bool) -> Iterator[WireFault | None]:
     if feeds:  # RFC 5321 §2.3.8
         yield _fault(
             wire, FaultKind.BARE_LF, _first(_BARE_LF, wire), feeds, f"{feeds} line feed(s) without a carriage return"
@@ -210,7 +222,7 @@ def _faults(wire: bytes, feeds: int, returns: int) -> Iterator[WireFault | None]
         nuls = wire.count(b"\0")
         yield _fault(wire, FaultKind.NUL, wire.find(b"\0"), nuls, f"{nuls} NUL octet(s)")
     yield _long_lines(wire)
-    if _has_dot_line(wire):
+    if dotted and _has_dot_line(wire):
         yield _dots_not_doubled(wire)
     if feeds:
         yield _dots_after_line_feed(wire)

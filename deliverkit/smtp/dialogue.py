@@ -8,7 +8,7 @@ Failures are values (`Trouble`), never exceptions, so a flow reads like the conv
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
@@ -201,6 +201,7 @@ class TlsSession:
     name_matches: bool | None  # None: no name was asked to be verified
     injected: bytes = b""  # what lay in the clear-text buffer after the 220 to STARTTLS
     trust_detail: str = ""  # the problem in a sentence: which certificate, whose issuer
+    der: tuple[bytes, ...] = field(default=(), repr=False, compare=False)  # the chain itself, for a journal
 
 
 Ask: TypeAlias = Connect | Handshake | Hear | Say | SayAll | SendContent | Hangup

@@ -17,6 +17,12 @@ _AUTH = re.compile(r"^(AUTH\s+[A-Za-z0-9_-]+)\s+\S.*$", re.IGNORECASE | re.DOTAL
 Party: TypeAlias = Literal["client", "server"]
 
 
+def without_secret(text: str, *, secret: bool = False) -> str:
+    """A client's line with the initial response of AUTH masked; nothing else is kept of a line that is a ``secret``."""
+    verb = _AUTH.match(text)
+    return f"{verb[1]} {MASK}" if verb else MASK if secret else text
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """TCP stands."""
@@ -108,7 +114,10 @@ class Transcript:
     def line(self, by: Party, text: str) -> None:
         """Record one line without its CRLF, secrets masked: AUTH's initial response and answers to 334."""
         if by == "client":
-            text = ("*" if text == "*" else MASK) if self._secret_due else _AUTH.sub(rf"\1 {MASK}", text)
+            if self._secret_due:
+                text = "*" if text == "*" else MASK
+            elif text[:1] in ("A", "a"):
+                text = _AUTH.sub(rf"\1 {MASK}", text)
             self._secret_due = False
         else:
             self._secret_due = text.startswith("334")
@@ -116,9 +125,8 @@ class Transcript:
 
     def secret(self, text: str) -> None:
         """Record a client's line that is a secret: nothing of it but the verb of an AUTH command is kept."""
-        verb = _AUTH.match(text)
         self._secret_due = False
-        self.events.append(Line(self.now(), "client", f"{verb[1]} {MASK}" if verb else MASK, not self._secure))
+        self.events.append(Line(self.now(), "client", without_secret(text, secret=True), not self._secure))
 
     def reply(self, code: int, lines: tuple[str, ...]) -> None:
         """Record a server's reply, line by line as it came."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from deliverkit.facts.vantage import Vantage
     from deliverkit.smtp.dialogue import SmtpFlow
     from deliverkit.smtp.transcript import Transcript
+    from deliverkit.world.changes import Changes
+    from deliverkit.world.journal import Journal
     from deliverkit.world.zone import Zone
 
 T = TypeVar("T")
@@ -81,16 +83,44 @@ class World:
 
         return load_story(Path(path)).world()
 
+    @classmethod
+    def replay(cls, journal: str | Path | Journal, *, any_version: bool = False) -> World:
+        """The world as a journal tells it: no socket is opened, and what is not in it is unobserved.
+
+        Raises `deliverkit.world.journal.JournalError` for a file that is no whole journal of this version.
+        """
+        from deliverkit.world.journal import Journal
+        from deliverkit.world.journal_replay import ReplayedWorld
+
+        told = journal if isinstance(journal, Journal) else Journal.load(journal, any_version=any_version)
+        return ReplayedWorld(told)
+
+    def recorded(self, journal: Journal) -> World:
+        """This world, with everything that is asked of it written into the journal; lay zones over it before.
+
+        While a subject is looked at, the clock stands still and a question has one answer: so will it in a replay.
+        """
+        from deliverkit.world.journal_record import RecordedWorld
+
+        return RecordedWorld.begun(self, journal)
+
     def with_zone(self, *zones: str | Path | Zone) -> World:
         """This world with zone files laid over it; each is authoritative at and below its origin."""
         from deliverkit.world.zone import overlay
 
         return overlay(self, zones)
 
+    def with_changes(self, changes: Changes, known: Mapping[Question, Answer]) -> World:
+        """This world with single records taken out and published; ``known`` are answers already in hand."""
+        from deliverkit.world.changes import ChangedDoor, KnownDoor
+
+        return World(ChangedDoor(changes, KnownDoor(known, self.dns)), self.smtp, self.vantage, self.clock)
+
     def at(self, now: datetime) -> World:
         """This world with its clock stopped at ``now``."""
-        moment = now if now.tzinfo else now.replace(tzinfo=UTC)
-        return World(self.dns, self.smtp, self.vantage, lambda: moment)
+        from deliverkit.world.table import fixed_clock
+
+        return World(self.dns, self.smtp, self.vantage, fixed_clock(now))
 
     def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:
         """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`.
@@ -117,11 +147,53 @@ class World:
     async def run(self, flow: Flow[T]) -> T:
         """Run a DNS flow to its end."""
         tell = self.dns.tell
-        return await adrive(flow, self.dns.ask) if tell is None else drive(flow, tell)
+        if tell is not None:
+            return drive(flow, tell)
+        begin = getattr(self.dns, "begin", None)
+        if begin is None:
+            return await adrive(flow, self.dns.ask)
+        from deliverkit.world.strands import run_begun
 
-    async def converse(self, flow: SmtpFlow[T], *, from_dns: bool = False) -> tuple[T, Transcript]:
-        """Run an SMTP flow over one connection."""
+        return await run_begun(flow, begin)
+
+    async def converse(
+        self,
+        flow: SmtpFlow[T],
+        *,
+        from_dns: bool = False,
+        about: str = "",  # noqa: ARG002
+    ) -> tuple[T, Transcript]:
+        """Run an SMTP flow over one connection; ``about`` says in a journal which conversation it is."""
         return await self.smtp.converse(flow, from_dns=from_dns)
+
+    # -- what an engine tells a journal, and asks of it; every other world has nothing to say -------------
+
+    def scene(self, verb: str, subject: str, options: Any = None, **more: Any) -> World:  # noqa: ARG002
+        """The world for one subject of a verb; ``more`` is what belongs to it: ``message``, ``targets``.
+
+        A replayed world raises `JournalError` when it knows no such subject.
+        """
+        return self
+
+    def late(self, work: str) -> str | None:  # noqa: ARG002
+        """Why a work was not done in time when the journal was recorded; None: it is to be done."""
+        return None
+
+    def was_late(self, work: str, why: str) -> None:
+        """Say that a work was not done in time, and why."""
+
+    def given_up(self, verb: str, subject: str, why: str) -> World:  # noqa: ARG002
+        """Say that a subject gets no report of its own, and why; the world in which that is said."""
+        return self
+
+    def ended(self, *, interrupted: bool) -> bool:
+        """Say that the work on this subject ended, and whether by Ctrl-C; hear what a report must say of it."""
+        return interrupted
+
+    @property
+    def patient(self) -> bool:
+        """True if time that goes by means nothing here: what was late is told."""
+        return False
 
     def now(self) -> datetime:
         """The time it is in this world, in UTC."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.begun import Begun, Done, Outcome, awaited, beginning
 from deliverkit.world.doors import DnsDoor
 
 QUERIES = 200
@@ -21,7 +21,7 @@ class BudgetDoor:
     """A DNS door that counts. The clock starts with the first question; waiting elsewhere (probing) is not charged.
 
     Only seconds in which at least one question is open count, so that a long SMTP conversation between two questions
-    leaves the DNS budget as it was.
+    leaves the DNS budget as it was. All that are open end at the same moment: one timer does for them.
     """
 
     tell = None
@@ -30,10 +30,12 @@ class BudgetDoor:
         self.below = below
         self.queries = queries
         self.seconds = seconds
+        self._below = beginning(below)
         self._asked: set[Question] = set()
-        self._open = 0
+        self._open: set[_Open] = set()
         self._opened_at = 0.0
         self._spent = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def spent_s(self) -> float:
@@ -42,29 +44,73 @@ class BudgetDoor:
 
     async def ask(self, question: Question) -> Answer:
         """Ask below while the budget lasts."""
+        return await awaited(self, question)
+
+    def begin(self, question: Question, done: Done) -> Begun:
+        """Put a question on its way while the budget lasts."""
+        one = _Open(self, question, done)
         if question not in self._asked:
             if len(self._asked) >= self.queries:
-                return Answer(question, Status.LIMIT, detail=f"the budget of {self.queries} DNS questions is spent")
+                done(Answer(question, Status.LIMIT, detail=f"the budget of {self.queries} DNS questions is spent"))
+                return one
             self._asked.add(question)
-        left = self.seconds - self.spent_s
-        if left <= 0:
-            return self._late(question)
+        one.left = self.seconds - self.spent_s
+        if one.left <= 0:
+            done(self._late(question))
+            return one
         if not self._open:
             self._opened_at = time.monotonic()
-        self._open += 1
-        try:
-            async with asyncio.timeout(left):
-                return await self.below.ask(question)
-        except TimeoutError:
-            return replace(self._late(question), elapsed_s=left)
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._spent += time.monotonic() - self._opened_at
+            self._timer = asyncio.get_running_loop().call_later(one.left, self._end_all)
+        self._open.add(one)
+        begun = self._below.begin(question, one.told)
+        if one in self._open:
+            one.begun = begun
+        return one
 
-    def _late(self, question: Question) -> Answer:
-        return Answer(question, Status.LIMIT, detail=f"the budget of {self.seconds:g} s for DNS is spent")
+    def _leave(self, one: _Open) -> bool:
+        """True if this question was open; with the last one the clock stops."""
+        if one not in self._open:
+            return False
+        self._open.discard(one)
+        if not self._open:
+            self._spent += time.monotonic() - self._opened_at
+            if self._timer is not None:
+                self._timer.cancel()
+        return True
+
+    def _end_all(self) -> None:
+        """The seconds are spent: whatever is open ends here."""
+        for one in list(self._open):
+            one.cancel()
+            one.done(self._late(one.question, one.left))
+
+    def _late(self, question: Question, elapsed_s: float = 0.0) -> Answer:
+        detail = f"the budget of {self.seconds:g} s for DNS is spent"
+        return Answer(question, Status.LIMIT, detail=detail, elapsed_s=elapsed_s)
 
     async def aclose(self) -> None:
         """Let go of what lies below."""
-        await self.below.aclose()
+        await self._below.aclose()
+
+
+class _Open:
+    """A question that somebody waits for. ``left`` are the seconds of the budget when it was asked."""
+
+    __slots__ = ("begun", "done", "door", "left", "question")
+
+    def __init__(self, door: BudgetDoor, question: Question, done: Done) -> None:
+        self.door = door
+        self.question = question
+        self.done = done
+        self.left = 0.0
+        self.begun: Begun | None = None
+
+    def told(self, outcome: Outcome) -> None:
+        """It was answered."""
+        if self.door._leave(self):
+            self.done(outcome)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more, or not for longer."""
+        if self.door._leave(self) and self.begun is not None:
+            self.begun.cancel()

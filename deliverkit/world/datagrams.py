@@ -1,145 +1,340 @@
-"""Octets to one DNS server and back: UDP over a few sockets with random ports, TCP for what was too long.
+"""Octets to one DNS server and back over UDP: many sockets with random ports, one reader, no task and no timer a query.
 
-Sockets are connected, so that the kernel drops what comes from elsewhere and reports a refused port; ids are random and
-never in use twice on one socket (RFC 5452 §9.2). What this file will not do: retry, or read a message beyond its id.
+Sockets are connected, so that the kernel drops what comes from elsewhere and reports a refused port. Each query leaves
+by a socket picked at random, under a random id that is in use once on it (RFC 5452 §9.2); no socket lives long. Reading
+goes past asyncio's transports, which cost more than reading a DNS message does: one system call takes a datagram, and
+all that have come are taken at one waking of the loop. Loops that cannot watch sockets of ours (the Proactor loop of
+Windows) get a transport for each socket instead.
+
+What this file will not do: retry, keep time, or read a message beyond its id.
 """
 
 from __future__ import annotations
 
+import array
 import asyncio
-import random
-import secrets
-import struct
-from typing import Any
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
-from deliverkit.world.dnsmessage import answers
 from deliverkit.world.resolvers import Server
 
-SOCKETS = 8  # a server; each has its own random port
+SOCKETS = 32  # a server; each has its own random port
 QUERIES_A_SOCKET = 256  # then it is replaced, so that no port lives long
-MAX_CONNECTIONS = 8  # TCP, a server
-_random = random.SystemRandom()
+_LARGEST = 65535  # octets of a datagram
+_AT_ONCE = 64  # datagrams taken from one socket before the others get their turn
+_SEND_AGAIN_S = 0.002
+_CLOSED = "the socket was closed"
 
 
 class Unreachable(Exception):
     """The network said no: port closed, no route."""
 
 
-class _Socket(asyncio.DatagramProtocol):
+class Listener(Protocol):
+    """Who waits for the response to one query."""
+
+    def hear(self, octets: bytes) -> None:
+        """Called with each response that bears the query's id, until the query is released."""
+
+    def fail(self, why: str) -> None:
+        """Called once when the network failed; the query is released by then."""
+
+
+Closing: TypeAlias = "Callable[[Port], None]"
+
+
+class Port:
     """One connected UDP socket and the queries open on it."""
 
-    def __init__(self) -> None:
-        self.waiting: dict[int, asyncio.Queue[bytes | Exception]] = {}
-        self.used = 0
-        self.transport: asyncio.DatagramTransport | None = None
+    __slots__ = ("_closing", "_number", "_outbox", "_send", "closed", "left", "waiting")
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
+    def __init__(
+        self, number: Callable[[], int], outbox: Outbox, send: Callable[[bytes], Any], closing: Closing
+    ) -> None:
+        self.waiting: dict[int, Listener] = {}
+        self.left = QUERIES_A_SOCKET
+        self.closed = False
+        self._number = number
+        self._outbox = outbox
+        self._send = send
+        self._closing = closing
 
-    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ARG002
-        if len(data) < 12:
-            return
-        (ident,) = struct.unpack_from("!H", data)
-        queue = self.waiting.get(ident)
-        if queue is not None and answers(data, ident) and queue.qsize() < 32:
-            queue.put_nowait(data)
-
-    def error_received(self, exc: Exception) -> None:
-        for queue in self.waiting.values():
-            queue.put_nowait(exc)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.error_received(exc or ConnectionAbortedError("the socket was closed"))
-
-    def open(self) -> tuple[int, asyncio.Queue[bytes | Exception]]:
-        """A fresh id, and the queue in which its responses arrive."""
-        ident = secrets.randbelow(65536)
+    def ask(self, listener: Listener, query: bytes) -> int:
+        """Send a query (given without its id), and return its id."""
+        ident = self._number()
         while ident in self.waiting:
-            ident = secrets.randbelow(65536)
-        queue: asyncio.Queue[bytes | Exception] = asyncio.Queue()
-        self.waiting[ident] = queue
-        self.used += 1
-        return ident, queue
+            ident = self._number()
+        self.waiting[ident] = listener
+        self.left -= 1
+        self._outbox.put(self, ident, ident.to_bytes(2, "big") + query)
+        return ident
+
+    def send(self, ident: int, octets: bytes) -> None:
+        """Send a datagram now, unless nobody listens any more."""
+        if ident not in self.waiting:
+            return
+        try:
+            self._send(octets)
+        except BlockingIOError:  # the send buffer is full
+            asyncio.get_running_loop().call_later(_SEND_AGAIN_S, self.send, ident, octets)
+        except OSError as bad:  # perhaps about a datagram sent before: all that are open here are lost
+            self.fail(bad.strerror or str(bad))
+
+    def take(self, octets: bytes) -> None:
+        """Hand a datagram to the query it answers; what is no response to any is dropped."""
+        if len(octets) >= 12 and octets[2] & 0x80:
+            listener = self.waiting.get(octets[0] << 8 | octets[1])
+            if listener is not None:
+                listener.hear(octets)
+
+    def fail(self, why: str) -> None:
+        """The network failed: every query open here is over."""
+        waiting = list(self.waiting.values())
+        self.waiting.clear()
+        for listener in waiting:
+            listener.fail(why)
+        self._retire()
 
     def release(self, ident: int) -> None:
         """The query is over; a spent socket closes with its last one."""
         self.waiting.pop(ident, None)
-        if self.used >= QUERIES_A_SOCKET and not self.waiting and self.transport:
-            self.transport.close()
+        self._retire()
 
-
-class Exchange:
-    """One UDP query: send with `Exchange.ident`, hear responses until the right one came, then `close`."""
-
-    def __init__(self, socket: _Socket) -> None:
-        self._socket = socket
-        self.ident, self._queue = socket.open()
-
-    def send(self, octets: bytes) -> None:
-        """Send the query. Raises Unreachable."""
-        if self._socket.transport is None or self._socket.transport.is_closing():
-            raise Unreachable("the socket was closed")
-        try:
-            self._socket.transport.sendto(octets)
-        except OSError as bad:
-            raise Unreachable(bad.strerror or str(bad)) from None
-
-    async def hear(self) -> bytes:
-        """The next response with our id. Raises Unreachable."""
-        heard = await self._queue.get()
-        if isinstance(heard, Exception):
-            raise Unreachable(getattr(heard, "strerror", None) or str(heard))
-        return heard
+    def _retire(self) -> None:
+        if self.left <= 0 and not self.waiting:
+            self.close()
 
     def close(self) -> None:
-        """Hear no more."""
-        self._socket.release(self.ident)
+        """Close the socket; whoever still waits is told."""
+        if not self.closed:
+            self.closed = True
+            self._closing(self)
+            self.fail(_CLOSED)
+
+
+class Outbox:
+    """What is to be sent at the end of this turn of the loop, in one go.
+
+    A server that is woken for each datagram costs both sides more than the datagram: questions asked in one turn of the
+    loop leave together.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._kept: list[tuple[Port, int, bytes]] = []
+
+    def put(self, port: Port, ident: int, octets: bytes) -> None:
+        """Send by and by."""
+        if not self._kept:
+            self._loop.call_soon(self._flush)
+        self._kept.append((port, ident, octets))
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, []
+        for port, ident, octets in kept:
+            port.send(ident, octets)
 
 
 class Channel:
-    """The sockets to one server, in one event loop."""
+    """The sockets to one server, in the running event loop."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._sockets: list[_Socket] = []
-        self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+        loop = asyncio.get_running_loop()
+        watchable = type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
+        outbox = Outbox(loop)
+        self._reader: _Reader = _Watch(loop, outbox) if watchable else _Transports(loop, outbox)
+        self._ports: list[Port | None] = [None] * SOCKETS
+        self._all: set[Port] = set()
+        self._numbers = array.array("H")
 
-    async def exchange(self) -> Exchange:
-        """Open a query on a socket picked at random. Raises Unreachable."""
-        self._sockets = [s for s in self._sockets if s.used < QUERIES_A_SOCKET and s.transport is not None]
-        fresh = not self._sockets or (len(self._sockets) < SOCKETS and _random.random() < 0.5)
-        if fresh:
-            loop = asyncio.get_running_loop()
-            try:
-                _, socket = await loop.create_datagram_endpoint(
-                    _Socket, remote_addr=(self.server.address, self.server.port)
-                )
-            except OSError as bad:
-                raise Unreachable(bad.strerror or str(bad)) from None
-            self._sockets.append(socket)
-        else:
-            socket = _random.choice(self._sockets)
-        return Exchange(socket)
+    def _number(self) -> int:
+        """A random number of 16 bits, from the system's source."""
+        if not self._numbers:
+            self._numbers.frombytes(os.urandom(2048))
+        return self._numbers.pop()
 
-    async def over_tcp(self, octets: bytes) -> bytes:
-        """Ask over TCP (RFC 7766). Raises Unreachable, or EOFError when the server hangs up."""
-        async with self._connections:
-            try:
-                reader, writer = await asyncio.open_connection(self.server.address, self.server.port)
-            except OSError as bad:
-                raise Unreachable(bad.strerror or str(bad)) from None
-            try:
-                writer.write(struct.pack("!H", len(octets)) + octets)
-                (length,) = struct.unpack("!H", await reader.readexactly(2))
-                return await reader.readexactly(length)
-            except OSError as bad:
-                raise Unreachable(bad.strerror or str(bad)) from None
-            finally:
-                writer.transport.abort()
+    def port(self) -> Port:
+        """A socket picked at random. Raises Unreachable."""
+        at = self._number() % SOCKETS
+        port = self._ports[at]
+        if port is None or port.left <= 0 or port.closed:
+            port = self._ports[at] = self._reader.open(self.server, self._number, self._all.discard)
+            self._all.add(port)
+        return port
 
     def close(self) -> None:
         """Close every socket."""
-        for socket in self._sockets:
-            if socket.transport is not None:
-                socket.transport.close()
-        self._sockets.clear()
+        for port in list(self._all):
+            port.close()
+        self._reader.close()
+
+
+class _Reader(Protocol):
+    """What opens sockets to servers, and hands what arrives to their ports."""
+
+    def open(self, server: Server, number: Callable[[], int], closed: Closing) -> Port:
+        """A port with a fresh socket. Raises Unreachable."""
+
+    def close(self) -> None:
+        """Watch no more."""
+
+
+class _Watch:
+    """Sockets of ours, watched by the loop.
+
+    Where the system has epoll, the loop watches one epoll descriptor that watches the sockets: the loop then does the
+    work of one callback for however many sockets there is something to read from.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+        self._loop = loop
+        self._outbox = outbox
+        self._drains: dict[int, Callable[[], None]] = {}
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        if self._epoll is not None:
+            loop.add_reader(self._epoll.fileno(), self._readable)
+
+    def open(self, server: Server, number: Callable[[], int], closed: Closing) -> Port:
+        sock = _connected(server)
+        watched = sock.fileno()
+
+        def closing(port: Port) -> None:
+            self._forget(watched)
+            sock.close()
+            closed(port)
+
+        port = Port(number, self._outbox, sock.send, closing)
+        drain = _drainer(port, sock)
+        if self._epoll is not None:
+            self._drains[watched] = drain
+            self._epoll.register(watched, select.EPOLLIN)
+        else:
+            self._loop.add_reader(watched, drain)
+        return port
+
+    def _readable(self) -> None:
+        assert self._epoll is not None
+        for watched, _ in self._epoll.poll(0):
+            drain = self._drains.get(watched)
+            if drain is not None:  # it may have been closed by what another datagram said
+                drain()
+
+    def _forget(self, watched: int) -> None:
+        if self._epoll is None:
+            self._loop.remove_reader(watched)
+        elif self._drains.pop(watched, None) is not None:
+            self._epoll.unregister(watched)
+
+    def close(self) -> None:
+        if self._epoll is not None and not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+
+def _connected(server: Server) -> socket.socket:
+    """A UDP socket on a port the system picks at random. Raises Unreachable."""
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as bad:
+        raise Unreachable(bad.strerror or str(bad)) from None
+    try:
+        sock.setblocking(False)
+        sock.connect(_numeric(server, family))
+    except OSError as bad:
+        sock.close()
+        raise Unreachable(bad.strerror or str(bad)) from None
+    return sock
+
+
+def _numeric(server: Server, family: int) -> Any:
+    """What `socket.connect` takes; an IPv6 address may have a zone. No name is ever resolved here."""
+    return socket.getaddrinfo(server.address, server.port, family, socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0][4]
+
+
+def _drainer(port: Port, sock: socket.socket) -> Callable[[], None]:
+    """Takes what has come to a socket."""
+    receive, take = sock.recv, port.take
+
+    def drain() -> None:
+        try:
+            for _ in range(_AT_ONCE):
+                take(receive(_LARGEST))
+                if port.closed:
+                    return
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as bad:
+            port.fail(bad.strerror or str(bad))
+
+    return drain
+
+
+class _Transports:
+    """A transport of the loop for each socket. It opens by and by; until then queries are kept."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+        self._loop = loop
+        self._outbox = outbox
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def open(self, server: Server, number: Callable[[], int], closed: Closing) -> Port:
+        protocol = _Datagrams(number, self._outbox, closed)
+        task = self._loop.create_task(protocol.open(server))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return protocol.port
+
+    def close(self) -> None:
+        for task in self._opening:
+            task.cancel()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, number: Callable[[], int], outbox: Outbox, closed: Closing) -> None:
+        self._transport: asyncio.DatagramTransport | None = None
+        self._kept: list[bytes] = []
+        self._closed = closed
+        self.port = Port(number, outbox, self._send, self._closing)
+
+    async def open(self, server: Server) -> None:
+        try:
+            await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: self, remote_addr=(server.address, server.port)
+            )
+        except OSError as bad:
+            self.port.left = 0
+            self.port.fail(bad.strerror or str(bad))
+
+    def _send(self, octets: bytes) -> None:
+        if self._transport is None:
+            self._kept.append(octets)
+        else:
+            self._transport.sendto(octets)
+
+    def _closing(self, port: Port) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._closed(port)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        if self.port.closed:
+            transport.close()
+            return
+        kept, self._kept = self._kept, []
+        for octets in kept:
+            transport.sendto(octets)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ARG002
+        self.port.take(data)
+
+    def error_received(self, exc: Exception) -> None:
+        self.port.fail(getattr(exc, "strerror", None) or str(exc))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.port.close()

@@ -1,8 +1,8 @@
 """The live DNS door: recursive resolvers asked over UDP and TCP, with patience that has bounds.
 
 One lost datagram never fails a question: it is asked again, of the next server if there is one, while the first asking
-may still be answered. A server that fell silent is remembered, so that a dead resolver costs seconds and not minutes.
-Every outcome is an `Answer`. What this file will not do: cache, or ask the root.
+may still be answered. The first asking costs no task (`firstasking`); what follows it is told here. Every outcome is
+an `Answer`. What this file will not do: cache, or ask the root.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from deliverkit.flow import Answer, Question, Status
-from deliverkit.world.datagrams import Channel, Exchange, Unreachable
-from deliverkit.world.dnsmessage import BadQuestion, Said, answers, decode, encode
+from deliverkit.world.begun import Begun, Done, awaited
+from deliverkit.world.datagrams import Unreachable
+from deliverkit.world.dnsmessage import Asked, BadQuestion, answers, asked, decode
+from deliverkit.world.dnsplain import Said
+from deliverkit.world.firstasking import FirstAsking, Here, answer
+from deliverkit.world.health import Health, Servers, Turn
 from deliverkit.world.overlay import MAX_ALIASES, NO_NAME
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.resolvers import Server
@@ -23,51 +27,13 @@ from deliverkit.world.values import canonical
 PATIENCE_S = (1.0, 2.0, 4.0)
 """How long each asking of a question waits before the next begins; their sum is the deadline of a question."""
 
+IN_FLIGHT = 128
+"""Questions under way at a time, in one event loop; the others wait for their turn."""
+
 TCP_S = 5.0
-SILENT_QUESTIONS = 3
-"""A server that left so many askings without a word, for most of a question's deadline, counts as dead for a while."""
-
-CANARY_S = 5.0
-"""How often one question is let through to a dead server, with the first patience only, to see whether it is back."""
-
 _DNSSEC_ERRORS = range(5, 13)  # RFC 8914 §4.6-4.13
 _NO_EDNS = frozenset({"FORMERR", "NOTIMP", "BADVERS"})
 _FINAL = frozenset({Status.REFUSED, Status.BOGUS})  # asking the same server again will not help
-
-
-@dataclass(slots=True)
-class _Health:
-    """What we remember of one server."""
-
-    silent_s: float
-    edns: bool = True
-    heard: bool = False  # it ever answered
-    unheard_since: float | None = None
-    unanswered: int = 0
-    canary_at: float = -CANARY_S
-
-    def asked(self) -> None:
-        self.unanswered += 1
-        if self.unheard_since is None:
-            self.unheard_since = time.monotonic()
-
-    def answered(self) -> None:
-        self.heard = True
-        self.unheard_since = None
-        self.unanswered = 0
-
-    @property
-    def dead(self) -> bool:
-        silent = self.unheard_since is not None and time.monotonic() - self.unheard_since >= self.silent_s
-        return silent and self.unanswered >= SILENT_QUESTIONS
-
-    def canary(self) -> bool:
-        """True if this question may try whether the dead server came back."""
-        now = time.monotonic()
-        if now - self.canary_at < CANARY_S:
-            return False
-        self.canary_at = now
-        return True
 
 
 @dataclass(slots=True)
@@ -89,82 +55,85 @@ class LiveDns:
 
     tell = None
 
-    def __init__(self, servers: Sequence[Server], *, patience_s: Sequence[float] = PATIENCE_S) -> None:
+    def __init__(
+        self, servers: Sequence[Server], *, patience_s: Sequence[float] = PATIENCE_S, in_flight: int = IN_FLIGHT
+    ) -> None:
         if not servers:
             raise ValueError("a live DNS door needs a server")
         self.servers = tuple(servers)
         self.patience_s = tuple(patience_s)
-        self._health = {server: _Health(silent_s=0.8 * sum(self.patience_s)) for server in self.servers}
-        self._channels: PerLoop[dict[Server, Channel]] = PerLoop(lambda: {s: Channel(s) for s in self.servers})
+        self._asking = Servers(self.servers, self.patience_s)
+        self._here: PerLoop[Here] = PerLoop(lambda: Here(self._asking, self._go_on, in_flight))
 
     async def ask(self, question: Question) -> Answer:
         """Answer one question, following aliases that the server left unresolved."""
-        began = time.monotonic()
+        return await awaited(self, question)
+
+    def begin(self, question: Question, done: Done) -> Begun:
+        """Put one question on its way; ``done`` is called with its answer."""
         try:
-            encode(question, 0)
+            section = asked(question)
         except BadQuestion:
-            return Answer(question, Status.NXDOMAIN, detail=NO_NAME)
-        aliases: list[str] = []
-        seen = {canonical(question.name)}
-        asked = question
-        while True:
-            said, server, answer = await self._resolve(asked)
-            if answer is None:
-                aliases.extend(said.aliases)
-                if said.loop or len(aliases) > MAX_ALIASES or not seen.isdisjoint(said.aliases):
-                    answer = Answer(question, Status.MALFORMED, detail=_loop(question, aliases))
-                elif not said.complete:
-                    seen.update(said.aliases)
-                    asked = Question(said.name, question.type)
-                    continue
-                else:
-                    answer = _answer(question, said)
-            shown = str(server) if server else answer.server
-            elapsed = time.monotonic() - began
-            return replace(answer, question=question, aliases=tuple(aliases), server=shown, elapsed_s=elapsed)
+            done(Answer(question, Status.NXDOMAIN, detail=NO_NAME))
+            return _Ended()
+        here = self._here.get()
+        asking = FirstAsking(section, here, done)
+        here.enter(asking)
+        return asking
 
     async def aclose(self) -> None:
         """Close the sockets of this loop."""
-        for channel in (self._channels.pop() or {}).values():
-            channel.close()
+        here = self._here.pop()
+        if here is not None:
+            await here.aclose()
 
     # -- one question, several askings ------------------------------------------------------------------
 
-    async def _resolve(self, question: Question) -> tuple[Said, Server | None, Answer | None]:
+    async def _go_on(self, first: FirstAsking) -> Answer:
+        """Answer a question whose first asking told nothing final, or nothing yet."""
+        question, section = first.question, first.asked
+        aliases: list[str] = []
+        seen = {canonical(question.name)}
+        told, server, failed = await self._resolve(section, first.plan, first)
+        while failed is None:
+            aliases.extend(told.aliases)
+            if told.loop or len(aliases) > MAX_ALIASES or not seen.isdisjoint(told.aliases):
+                shown = str(server)
+                failed = Answer(question, Status.MALFORMED, server=shown, detail=_loop(question, aliases))
+            elif told.complete:
+                elapsed = time.monotonic() - first.began
+                return answer(question, told, tuple(aliases), str(server), elapsed)
+            else:
+                seen.update(told.aliases)
+                section = asked(Question(told.name, question.type))
+                told, server, failed = await self._resolve(section, self._asking.plan())
+        elapsed = time.monotonic() - first.began
+        return replace(failed, question=question, aliases=tuple(aliases), elapsed_s=elapsed)
+
+    async def _resolve(
+        self, section: Asked, plan: tuple[Turn, ...], first: FirstAsking | None = None
+    ) -> tuple[Said, Server, Answer | None]:
         """Ask until somebody tells: (what was said, by whom, None), or the `Answer` that says why nobody did."""
-        attempts = _Attempts(question)
+        attempts = _Attempts(section.question)
+        server = self.servers[0]
         try:
-            for server, patience, edns in self._plan():
+            for number, turn in enumerate(plan):
+                server = turn.server
+                earlier = first if not number else None
+                until = (earlier.began if earlier else time.monotonic()) + turn.patience_s
                 if not attempts.spent(server):
-                    task = asyncio.create_task(self._ask_once(server, question, edns))
+                    task = asyncio.create_task(self._ask_once(turn, section, earlier))
                     attempts.open[task] = server
-                told = await self._first_told(attempts, patience)
+                told = await self._first_told(attempts, until)
                 if told:
                     return told[0], told[1], None
         finally:
             for task in attempts.open:
                 task.cancel()
-        return Said(), None, self._nobody_told(attempts)
+        return Said(), server, self._nobody_told(attempts)
 
-    def _plan(self) -> list[tuple[Server, float, bool]]:
-        """Whom to ask, how long to wait before asking the next, and whether with EDNS.
-
-        Every server gets its turn; a lone one is asked several times, at last without EDNS, which old firewalls drop.
-        """
-        alive = [server for server in self.servers if not self._health[server].dead]
-        if not alive:
-            return [(s, self.patience_s[0], self._health[s].edns) for s in self.servers if self._health[s].canary()]
-        turns = max(len(self.patience_s), len(alive))
-        waits = [self.patience_s[min(i, len(self.patience_s) - 1)] for i in range(turns)]
-        return [
-            (server, waits[turn], self._health[server].edns and (turn < turns - 1 or self._health[server].heard))
-            for turn in range(turns)
-            for server in [alive[turn % len(alive)]]
-        ]
-
-    async def _first_told(self, attempts: _Attempts, patience: float) -> tuple[Said, Server] | None:
+    async def _first_told(self, attempts: _Attempts, until: float) -> tuple[Said, Server] | None:
         """Wait for any of the open askings to tell something; failures are written down."""
-        until = time.monotonic() + patience
         while attempts.open:
             left = max(until - time.monotonic(), 0.0)
             done, _ = await asyncio.wait(attempts.open, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -179,18 +148,17 @@ class LiveDns:
                 attempts.failures.append((server, *failure, said.extended_errors))
         return None
 
-    async def _ask_once(self, server: Server, question: Question, edns: bool) -> Said:
+    async def _ask_once(self, turn: Turn, section: Asked, first: FirstAsking | None) -> Said:
         """One asking of one server: UDP, plain when EDNS is not understood, TCP when truncated. Never raises."""
-        channel = self._channels.get()[server]
-        health = self._health[server]
+        health, edns = turn.health, turn.edns
         try:
-            said = await self._over_udp(channel, question, edns)
+            said = await (self._over_udp(turn, section, edns) if first is None else _said_to(first))
             if said.rcode in _NO_EDNS and edns:  # RFC 6891 §7
                 health.edns = False
-                said = await self._over_udp(channel, question, False)
+                said = await self._over_udp(turn, section, False)
             if said.truncated:
                 async with asyncio.timeout(TCP_S):
-                    said = await self._over_tcp(channel, question, edns and health.edns)
+                    said = await self._over_tcp(turn.server, section, edns and health.edns)
         except Unreachable as why:
             return Said(rcode="UNREACHABLE", problem=str(why))
         except TimeoutError:
@@ -199,24 +167,20 @@ class LiveDns:
             return Said(problem="truncated over UDP, and the TCP connection was closed")
         return said
 
-    async def _over_udp(self, channel: Channel, question: Question, edns: bool) -> Said:
-        exchange: Exchange = await channel.exchange()
-        health = self._health[channel.server]
+    async def _over_udp(self, turn: Turn, section: Asked, edns: bool) -> Said:
+        port = self._here.get().channel(turn).port()
+        health = turn.health
+        health.asked()
+        ear = _Ear(section, health)
+        ident = port.ask(ear, section.query(edns=edns))
         try:
-            health.asked()
-            exchange.send(encode(question, exchange.ident, edns=edns))
-            while True:
-                said = decode(await exchange.hear(), question)
-                health.answered()
-                if said is not None:
-                    return said
+            return await ear.heard
         finally:
-            exchange.close()
+            port.release(ident)
 
-    async def _over_tcp(self, channel: Channel, question: Question, edns: bool) -> Said:
-        octets = encode(question, 0, edns=edns)
-        heard = await channel.over_tcp(octets)
-        said = decode(heard, question) if answers(heard, 0) else None
+    async def _over_tcp(self, server: Server, section: Asked, edns: bool) -> Said:
+        heard = await self._here.get().connections(server).ask(b"\0\0" + section.query(edns=edns))
+        said = decode(heard, section) if answers(heard, 0) else None
         if said is None:
             return Said(problem="an answer to another question over TCP")
         return replace(said, truncated=False, problem="truncated over TCP") if said.truncated else said
@@ -235,6 +199,41 @@ class LiveDns:
         tries = len(attempts.open) + len(attempts.failures)
         detail = f"no answer from {', '.join(silent)} in {sum(self.patience_s):g} s, asked {tries} times"
         return Answer(attempts.question, Status.TIMEOUT, detail=detail, server=silent[0])
+
+
+class _Ended:
+    """A question that was answered before anything was sent."""
+
+    def cancel(self) -> None:
+        """Nothing is left to take back."""
+
+
+class _Ear:
+    """Listens for the response to one datagram of a later asking."""
+
+    def __init__(self, section: Asked, health: Health) -> None:
+        self._asked = section
+        self._health = health
+        self.heard: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+
+    def hear(self, octets: bytes) -> None:
+        said = decode(octets, self._asked)
+        self._health.answered()
+        if said is not None and not self.heard.done():
+            self.heard.set_result(said)
+
+    def fail(self, why: str) -> None:
+        if not self.heard.done():
+            self.heard.set_exception(Unreachable(why))
+
+
+async def _said_to(first: FirstAsking) -> Said:
+    """What the first asking hears, now or later."""
+    assert first.heard is not None
+    try:
+        return await first.heard
+    finally:
+        first.close()
 
 
 def _bogus(said: Said) -> bool:
@@ -261,21 +260,6 @@ def _failure(said: Said) -> tuple[Status, str] | None:
     if said.rcode not in ("NOERROR", "NXDOMAIN"):
         return Status.SERVFAIL, f"response code {said.rcode}"
     return None
-
-
-def _answer(question: Question, said: Said) -> Answer:
-    if said.rcode == "NXDOMAIN" and not said.records:
-        status = Status.NXDOMAIN
-    else:
-        status = Status.OK if said.records else Status.NODATA
-    return Answer(
-        question,
-        status,
-        records=said.records,
-        ttl=said.ttl,
-        authentic=said.authentic,
-        extended_errors=said.extended_errors,
-    )
 
 
 def _loop(question: Question, aliases: list[str]) -> str:

@@ -1,6 +1,6 @@
 """The live world: this machine's resolvers or those named, and real SMTP connections.
 
-live → polite → shared: the onion through which every question goes.
+live (so many questions in flight) → shared (cache): the onion through which every question goes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from datetime import datetime
 
 from deliverkit.facts.vantage import Vantage
 from deliverkit.world import World
-from deliverkit.world.dns import LiveDns
+from deliverkit.world.dns import IN_FLIGHT, LiveDns
 from deliverkit.world.resolvers import parse_server, system_servers
-from deliverkit.world.shared import PoliteDoor, SharedDoor
+from deliverkit.world.shared import SharedDoor
 from deliverkit.world.smtp import LiveSmtp
 from deliverkit.world.table import fixed_clock
+
+MANY_IN_FLIGHT = 512
+"""Questions at a time to resolvers that the user named for the work. Those of the system may be a dnsmasq, which
+answers REFUSED beyond 150 (its ``dns-forward-max``), so they get no more than `dns.IN_FLIGHT`."""
 
 _AFAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # never sent to: only routed towards
 
@@ -28,7 +32,7 @@ def live_world(nameservers: tuple[str, ...] = (), *, allow_private: bool = False
         ad_trusted=all(server.is_local for server in servers),
         source_addresses=source_addresses(),
     )
-    dns = SharedDoor(PoliteDoor(LiveDns(servers)))
+    dns = SharedDoor(LiveDns(servers, in_flight=MANY_IN_FLIGHT if nameservers else IN_FLIGHT))
     clock = fixed_clock(now)
     return World(dns, LiveSmtp(allow_private, clock), vantage, clock)
 

@@ -18,6 +18,9 @@ from deliverkit.world.zone import Found, Outcome, Zone, depth
 MAX_ALIASES = 16
 """CNAMEs followed for one question; a longer chain counts as a loop."""
 
+MOST_TOLD = 16_384
+"""Answers kept in a world that is told."""
+
 NO_NAME = "the name cannot exist: labels are 1 to 63 octets, names at most 255 (RFC 1035 §2.3.4)"
 
 
@@ -30,6 +33,7 @@ class ZoneDoor:
         self.zones = sorted(zones, key=depth, reverse=True)
         self.below = below
         self.failures = dict(failures or {})
+        self._told: dict[tuple[str, str], Answer] = {}
 
     async def ask(self, question: Question) -> Answer:
         """Answer from the zones as far as they know, and from below where they do not."""
@@ -38,8 +42,19 @@ class ZoneDoor:
     @property
     def tell(self) -> Tell | None:
         """The same without waiting, where nothing below has to be waited for."""
-        below = self.below.tell
-        return None if below is None else lambda question: drive(self._answer(question), below)
+        return None if self.below.tell is None else self._tell
+
+    def _tell(self, question: Question) -> Answer:
+        """Zones do not change, so neither does what they say to a question: it is kept."""
+        key = question.name, question.type
+        known = self._told.get(key)
+        if known is None:
+            below = self.below.tell
+            assert below is not None  # or we would not be asked
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            known = self._told[key] = drive(self._answer(question), below)
+        return known
 
     def _answer(self, question: Question) -> Flow[Answer]:
         """Follow the aliases from zone to zone; what no zone knows is asked below."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 T = TypeVar("T")
 
@@ -20,14 +20,21 @@ class PerLoop(Generic[T]):
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+        self._latest: tuple[ref[asyncio.AbstractEventLoop], T] | None = None  # one value, so that threads see a pair
 
     def get(self) -> T:
         """The object of the running loop."""
         loop = asyncio.get_running_loop()
+        latest = self._latest
+        if latest is not None and latest[0]() is loop:
+            return latest[1]
         if loop not in self._made:
             self._made[loop] = self._factory()
-        return self._made[loop]
+        made = self._made[loop]
+        self._latest = (ref(loop), made)
+        return made
 
     def pop(self) -> T | None:
         """Forget the object of the running loop, and hand it over to be closed."""
+        self._latest = None
         return self._made.pop(asyncio.get_running_loop(), None)

@@ -282,7 +282,8 @@ class _Conversation:
         """What the handshake showed, with the chain judged."""
         from deliverkit.world import trust  # cryptography is heavy; a world that is never asked to talk needs none
 
-        chain = trust.parsed(chain_as_sent(tls))
+        sent = chain_as_sent(tls)
+        chain = trust.parsed(sent)
         facts = tuple(trust.certificate_facts(one) for one in chain)
         trusted: bool | None = None
         try:
@@ -300,6 +301,7 @@ class _Conversation:
             name_matches=trust.bears(facts[0], asked.verify_name) if facts and asked.verify_name else None,
             injected=injected,
             trust_detail=detail,
+            der=sent[: len(chain)],
         )
 
     def _end(self, trouble: Trouble) -> Trouble:

@@ -7,6 +7,7 @@ and an SMTP connection is never made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,12 +69,22 @@ class NowhereSmtp:
         """Nothing to let go of."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoppedClock:
+    """A clock that stands still; unlike a lambda it can be sent to another process."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        """Always the same time."""
+        return self.at
+
+
 def fixed_clock(now: datetime | None) -> Callable[[], datetime] | None:
     """A clock that stands still, or None for the machine's own. A time without a zone is UTC."""
     if now is None:
         return None
-    at = now if now.tzinfo else now.replace(tzinfo=UTC)
-    return lambda: at
+    return StoppedClock(now if now.tzinfo else now.replace(tzinfo=UTC))
 
 
 def offline_world(*, closed: bool = False, now: datetime | None = None) -> World:

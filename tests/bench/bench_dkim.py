@@ -1,33 +1,67 @@
-"""DKIM against stock dkimpy: signing, verifying, and strangers' mail. ``python -m tests.bench.bench_dkim``.
+"""DKIM against stock dkimpy and mailauth: signing, verifying, strangers' mail. ``python -m tests.bench.bench_dkim``.
 
 Two worker processes, one with dkimpy as it was shipped and one with ours, do the same jobs in turn, round after round;
 a round counts with its best run, for the machines are shared, and a job with the median of the same-round ratios of
 CPU time. Ours does more for it: every fault of the signature and
-of the key is found, and the coverage of the signature is told.
+of the key is found, and the coverage of the signature is told. Where mailauth is installed (Node.js; see
+tests/peers/programs.py) it verifies the same messages, with the key at hand and its processor time measured inside.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Row, ratio, write
+from tests.bench.measure import Bar, Row, ratio, write
+from tests.peers.programs import find, missing_program, node_modules
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
 SIZES = {"2 kB": 2_000, "50 kB": 50_000, "1 MB": 1_000_000}
 RUNS = {"2 kB": 60, "50 kB": 12, "1 MB": 2}
-HOSTILE = (10_000, 20_000, 40_000, 80_000)
-ROUNDS = 7
-BAR_SIGN, BAR_80K_MS = 8.0, 10.0
+HOSTILE = (20_000, 40_000, 80_000)
+ROUNDS = 5
+SIDES = ("stock", "ours", "mailauth")
+BARS = {  # how many times as fast as each peer
+    ("sign", "rsa", "2 kB"): {"stock": 8.0},
+    ("verify", "rsa", "2 kB"): {"stock": 1.8},
+    ("verify", "rsa", "50 kB"): {"stock": 3.5, "mailauth": 1.0},
+    ("verify", "rsa", "1 MB"): {"stock": 4.0},
+}
+BAR_80K_MS = 10.0
+MAILAUTH = {"50 kB": 1.0}
+MAILAUTH = """
+const { dkimVerify } = require('mailauth/lib/dkim/verify');
+const fs = require('fs');
+const lines = require('readline').createInterface({ input: process.stdin });
+(async () => {
+  const warm = new Set();
+  for await (const line of lines) {
+    const job = JSON.parse(line), octets = fs.readFileSync(job.file), spent = [];
+    const options = { resolver: async () => [[job.record]], curTime: new Date(job.now) };
+    const once = async () => {
+      const cpu = process.cpuUsage(), wall = process.hrtime.bigint();
+      const { results } = await dkimVerify(octets, options);
+      const took = Number(process.hrtime.bigint() - wall) / 1e9, { user, system } = process.cpuUsage(cpu);
+      if (results[0].status.result !== 'pass') throw new Error(JSON.stringify(results));
+      return Math.min(took, (user + system) / 1e6);  // the compiler's threads are not its verification
+    };
+    for (const began = Date.now(); !warm.has(job.file) && Date.now() - began < 1000; ) await once();
+    warm.add(job.file);
+    for (let n = 0; n < job.runs; n++) spent.push(await once());
+    console.log(JSON.stringify(Math.min(...spent)));
+  }
+})();
+"""
 
 
 def message(size: int) -> bytes:
@@ -130,7 +164,11 @@ def work(side: str) -> None:
 def worker(side: str) -> Iterator[Callable[[dict[str, Any]], float]]:
     """A worker process, asked by a call."""
     command = [sys.executable, "-m", "tests.bench.bench_dkim", "--worker", side]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = None
+    if side == "mailauth":
+        command = [find("node") or "node", "-e", MAILAUTH]
+        env = {**os.environ, "NODE_PATH": str(node_modules())}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdin is not None and process.stdout is not None
         pipe_in, pipe_out = process.stdin, process.stdout
 
@@ -141,6 +179,21 @@ def worker(side: str) -> Iterator[Callable[[dict[str, Any]], float]]:
 
         yield ask
         pipe_in.close()
+
+
+def for_mailauth(ask: Callable[[dict[str, Any]], float], folder: Path) -> Callable[[dict[str, Any]], float]:
+    """Jobs as the others take them, with the message in a file."""
+    from deliverkit.protocols.dkim.keys import load_private_key
+    from deliverkit.protocols.dkim.sign import SigningKey, sign
+
+    def asked(job: dict[str, Any]) -> float:
+        key = load_private_key(KEYS / f"test-only-{'rsa2048' if job['type'] == 'rsa' else 'ed25519'}.pem")
+        file = folder / f"{job['type']}-{job['size']}.eml"
+        if not file.exists():
+            file.write_bytes(sign(message(job["size"]), [SigningKey("s1", "example.com", key)], now=NOW))
+        return ask({**job, "file": str(file), "record": key.record, "now": NOW.isoformat()})
+
+    return asked
 
 
 def measured(job: dict[str, Any], sides: dict[str, Callable[[dict[str, Any]], float]], rounds: int) -> dict[str, Row]:
@@ -155,45 +208,54 @@ def measured(job: dict[str, Any], sides: dict[str, Callable[[dict[str, Any]], fl
 def main() -> None:
     """Measure, print the table, write reports/bench/dkim.json and .md."""
     table: list[tuple[str, ...]] = []
-    signed_2k = blanks_80k = 0.0
-    grown: dict[str, dict[int, float]] = {"stock": {}, "ours": {}}
-    with worker("stock") as stock, worker("ours") as ours:
-        sides = {"stock": stock, "ours": ours}
-        jobs = [(verb, type_, name) for verb in ("sign", "verify") for type_ in ("rsa", "ed25519") for name in SIZES]
-        for verb, type_, name in jobs:
+    bars: list[Bar] = []
+    with ExitStack() as open_:
+        sides = {side: open_.enter_context(worker(side)) for side in ("stock", "ours")}
+        verifying = dict(sides)
+        if missing_program("mailauth") is None:
+            folder = Path(open_.enter_context(tempfile.TemporaryDirectory()))
+            verifying["mailauth"] = for_mailauth(open_.enter_context(worker("mailauth")), folder)
+        for verb, type_, name in [(v, t, n) for v in ("sign", "verify") for t in ("rsa", "ed25519") for n in SIZES]:
             job = {"verb": verb, "type": type_, "size": SIZES[name], "hostile": False, "runs": RUNS[name]}
-            rows = measured(job, sides, ROUNDS)
-            times = ratio(rows, "stock", "ours", "cpu")
-            signed_2k = times if (verb, type_, name) == ("sign", "rsa", "2 kB") else signed_2k
-            table.append((f"{verb} {name} {type_}", *_milliseconds(rows), f"{times:.1f} x"))
-        for blanks in HOSTILE:
-            job = {"verb": "verify", "type": "rsa", "size": blanks, "hostile": True, "runs": 1}
-            rows = measured(job, sides, 2)
-            many = measured({**job, "runs": 20}, {"ours": ours}, ROUNDS)["ours"]
-            rows["ours"] = many
-            grown["stock"][blanks], grown["ours"][blanks] = rows["stock"].median("cpu"), many.median("cpu")
-            blanks_80k = many.median("cpu") * 1000
-            times = grown["stock"][blanks] / grown["ours"][blanks]
-            table.append((f"verify {blanks // 1000}k blanks rsa", *_milliseconds(rows), f"{times:.0f} x"))
-    slope = {side: statistics.mean([of[80_000] / of[40_000], of[40_000] / of[20_000]]) for side, of in grown.items()}
+            rows = measured(job, verifying if verb == "verify" else sides, ROUNDS)
+            ratios = {peer: ratio(rows, peer, "ours", "cpu") for peer in rows if peer != "ours"}
+            shown = [f"{rows[side].median('cpu') * 1000:.2f}" if side in rows else "" for side in SIDES]
+            times = [f"{ratios[peer]:.1f} x" if peer in ratios else "" for peer in ("stock", "mailauth")]
+            table.append((f"{verb} {name} {type_}", *shown, *times))
+            for peer, bound in BARS.get((verb, type_, name), {}).items():
+                if peer in ratios:
+                    program = "dkimpy" if peer == "stock" else peer
+                    bars.append(Bar(f"DKIM, {verb} {name} {type_}, against {program}", ratios[peer], bound))
+        slope = _blanks(sides, table)
+        ours_80k = float(table[-1][2])
+    bars.append(Bar("DKIM, verify 80,000 blanks in a line", ours_80k, BAR_80K_MS, "ms", at_most=True))
     write(
         "dkim",
-        "DKIM: signing and verifying, stock dkimpy and ours (CPU; best run of a round, median of the rounds)",
-        ("job", "dkimpy ms", "ours ms", "dkimpy / ours"),
+        "DKIM: signing and verifying, stock dkimpy, mailauth and ours (CPU; best run of a round, median of the rounds)",
+        ("job", "dkimpy ms", "ours ms", "mailauth ms", "dkimpy / ours", "mailauth / ours"),
         table,
         [
-            f"sign 2 kB with RSA 2048: {signed_2k:.1f} x (bar {BAR_SIGN:.0f} x)",
-            f"80k blanks: {blanks_80k:.1f} ms (bar {BAR_80K_MS:.0f} ms); doubling the blanks costs ours "
-            f"{slope['ours']:.1f} x, dkimpy {slope['stock']:.1f} x",
+            f"doubling the blanks costs ours {slope['ours']:.1f} x, dkimpy {slope['stock']:.1f} x",
             "ours finds every fault and tells what a signature covers; dkimpy answers True or False",
         ],
+        bars,
     )
-    if signed_2k < BAR_SIGN or blanks_80k > BAR_80K_MS:
-        sys.exit("below the bar")
 
 
-def _milliseconds(rows: dict[str, Row]) -> tuple[str, str]:
-    return f"{rows['stock'].median('cpu') * 1000:.2f}", f"{rows['ours'].median('cpu') * 1000:.2f}"
+def _blanks(sides: dict[str, Callable[[dict[str, Any]], float]], table: list[tuple[str, ...]]) -> dict[str, float]:
+    """Strangers' mail; returns what the last doubling costs each. The third would take dkimpy ten seconds."""
+    spent: dict[str, list[float]] = {"stock": [], "ours": []}
+    for blanks in HOSTILE:
+        job = {"verb": "verify", "type": "rsa", "size": blanks, "hostile": True, "runs": 1}
+        ours = measured({**job, "runs": 20}, {"ours": sides["ours"]}, ROUNDS)["ours"].median("cpu")
+        spent["ours"].append(ours)
+        shown, times = "", ""
+        if blanks in HOSTILE[:2]:
+            stock = sides["stock"](job)
+            spent["stock"].append(stock)
+            shown, times = f"{stock * 1000:.2f}", f"{stock / ours:.0f} x"
+        table.append((f"verify {blanks // 1000}k blanks rsa", shown, f"{ours * 1000:.2f}", "", times, ""))
+    return {side: seconds[-1] / seconds[-2] for side, seconds in spent.items()}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The servers that `bench_sink` compares, each a process of its own: ``python -m tests.bench.sink_servers KIND STORE``.
 
-Prints its port, serves until its standard input ends, then prints how many messages it kept.
+Prints its port, then for each line of its standard input how many messages it has, once they are judged.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from deliverkit.sink import CapturedMessage, Inbox, Judging, Limits, Sink
-from deliverkit.smtp.transcript import Transcript
+from deliverkit.sink import CapturedMessage, Sink
 from deliverkit.world import World
+from tests.bench.bench_dkim import KEYS
 
 LIMIT = 64 << 20
 
@@ -36,33 +36,29 @@ class Inserting:
         return "250 OK"
 
 
-class Keeping:
-    """A handler for stock aiosmtpd: keeps what it is given in our inbox before it answers, or throws it away."""
+class Verifying(Inserting):
+    """The same, and dkimpy as it was shipped for each message before its 250, with the key at hand."""
 
-    def __init__(self, inbox: Inbox | None) -> None:
-        self.inbox = inbox
-        self.count = 0
+    def __init__(self, store: str) -> None:
+        import dkim
 
-    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
-        """Keep, then 250."""
-        self.count += 1
-        if self.inbox is not None:
-            message = CapturedMessage(
-                receipt=f"{self.count:016x}",
-                received=datetime.now(UTC),
-                listener="smtp",
-                client=f"{session.peer[0]}:{session.peer[1]}",
-                helo=session.host_name,
-                mail_from=envelope.mail_from,
-                rcpt_tos=tuple(envelope.rcpt_tos),
-                raw=envelope.content,
-                transcript=Transcript("", ""),
-            )
-            await self.inbox.add(message)
-        return "250 OK"
+        super().__init__(store)
+        self.verify = dkim.verify
+        self.key = _key().record.encode()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Verify, commit, then 250."""
+        assert self.verify(envelope.content, dnsfunc=lambda _name, timeout=5: self.key)
+        return await super().handle_DATA(server, session, envelope)
 
 
-async def stock(handler: Inserting | Keeping) -> int:
+def _key() -> Any:
+    from deliverkit.protocols.dkim.keys import load_private_key
+
+    return load_private_key(KEYS / "test-only-rsa2048.pem")
+
+
+async def stock(handler: Inserting) -> None:
     """aiosmtpd as it comes."""
     from aiosmtpd.smtp import SMTP
 
@@ -72,72 +68,56 @@ async def stock(handler: Inserting | Keeping) -> int:
         return SMTP(handler, data_size_limit=LIMIT, enable_SMTPUTF8=True, hostname="localhost", loop=loop)
 
     server = await loop.create_server(session, "127.0.0.1", 0, backlog=512)
-    await served(server.sockets[0].getsockname()[1])
-    return handler.count
+
+    async def count() -> int:
+        return handler.count
+
+    await served(server.sockets[0].getsockname()[1], count)
 
 
-class Nowhere:
-    """A store that forgets, so that only the SMTP side is measured."""
+async def ours(store: str, *, verified: bool) -> None:
+    """The sink; without ``verified`` it captures and keeps, and judges nothing."""
+    world = World.from_records(
+        {
+            "s1._domainkey.example.com": {"TXT": [_key().record]},
+            "example.com": {"TXT": ["v=spf1 -all"]},
+            "_dmarc.example.com": {"TXT": ["v=DMARC1; p=reject"]},
+        }
+    )
+    judged: list[str] = []
 
-    def __init__(self) -> None:
-        self.count = 0
+    def judge(message: CapturedMessage) -> None:
+        judged.append("")  # the report itself is only looked at in the end: nobody reads it while mail comes
 
-    def write(self, messages: Any) -> list[int]:
-        """Number and forget."""
-        first = self.count + 1
-        self.count += len(messages)
-        return list(range(first, self.count + 1))
-
-    def note(self, verdicts: Any) -> None:
-        """Forget."""
-
-    def drop(self, ids: Any) -> None:
-        """Forget."""
-
-    def read(self, _id: int) -> None:
-        """Nothing is there."""
-
-    def sizes(self) -> dict[int, int]:
-        """Nothing is there."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-async def ours(store: Any, judging: Judging | None) -> int:
-    """The sink; with ``judging`` None it captures and keeps, and judges nothing."""
-    world = World.offline(closed=True)
-    async with Sink(store=store, world=world, judging=judging or Judging(verify=False), limits=Limits()) as sink:
-        if judging is None:
+    async with Sink(store=store, world=world, on_message=judge) as sink:
+        if not verified:
             sink.inbox.on_stored = sink.inbox.complete
-        await served(sink.smtp_address.port)
-        return len(sink.inbox)
+
+        async def count() -> int:
+            while verified and len(judged) < len(sink.inbox):
+                await asyncio.sleep(0.005)
+            if verified and len(sink.inbox):
+                kept = await asyncio.to_thread(sink.inbox.get, len(sink.inbox))
+                assert kept is not None and kept.verdict is not None
+                assert kept.verdict["facts"]["authentication"]["dkim"][0]["result"] == "pass"
+            return len(sink.inbox)
+
+        await served(sink.smtp_address.port, count)
 
 
-async def served(port: int) -> None:
-    """Tell the port and serve until standard input ends."""
+async def served(port: int, count: Callable[[], Awaitable[int]]) -> None:
+    """Tell the port, and the count for each line of standard input, until that ends."""
     print(port, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print(await count(), flush=True)
 
 
 async def main(kind: str, store: str) -> None:
     """Serve one kind."""
-    if kind == "stock-discard":
-        count = await stock(Keeping(None))
-    elif kind == "stock":
-        count = await stock(Inserting(store))
-    elif kind == "stock-inbox":
-        inbox = Inbox(store)
-        count = await stock(Keeping(inbox))
-        inbox.close()
-    elif kind == "ours-discard":
-        count = await ours(Nowhere(), None)
+    if kind.startswith("stock"):
+        await stock((Verifying if kind == "stock-verified" else Inserting)(store))
     else:
-        count = await ours(
-            store, {"ours": None, "ours-judged": Judging(verify=False), "ours-verified": Judging()}[kind]
-        )
-    print(count, flush=True)
+        await ours(store, verified=kind == "ours-verified")
 
 
 if __name__ == "__main__":

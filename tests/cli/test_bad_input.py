@@ -42,6 +42,32 @@ def odd_files(folder: Path) -> None:
     (folder / "twin.zone").write_text('$ORIGIN example.com.\n@ IN TXT "v=spf1 +all"\n')
 
 
+# -- providers --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("sendgird", "there is no such provider; did you mean sendgrid?"), ("qwertyuiop", "there is no such provider.")],
+)
+def test_a_provider_nobody_knows_is_refused(deliverkit: Typed, word: str, said: str) -> None:
+    """Status 2, the nearest name where there is one, and how to list them."""
+    ended = deliverkit("audit", *CLOSED, "example.com", "--via", word)
+    assert ended.status == 2
+    assert said in ended.err and "deliverkit explain providers" in ended.err and word in ended.err
+
+
+def test_a_provider_may_be_named_by_alias(deliverkit: Typed) -> None:
+    """Its section stands in the report, and its faults make the exit status."""
+    ended = deliverkit(
+        "audit", *CLOSED, "--only", "providers", "example.com", "--via", "Office365", "--via", "mandrill"
+    )
+    assert ended.status == 1
+    assert "PROV001" in ended.out and "Microsoft 365 (Exchange Online)" in ended.out
+    listed = deliverkit("explain", "providers")
+    assert listed.status == 0 and "office365" in listed.out and "sendgrid" in listed.out
+    assert json.loads(deliverkit("explain", "providers", "--format", "json").out)[0]["id"] == "gmail"
+
+
 # -- what was meant ---------------------------------------------------------------------------------------
 
 

@@ -68,5 +68,5 @@ def test_show_spf_prints_the_tree(zone: Path) -> None:
     """The lookup tree without opinions."""
     done = run("show", "spf", "example.com", "--zone", str(zone))
     assert done.exit_code == 0
-    assert "  ├ include:_spf.example.com\n  │ ├ ip4:192.0.2.0/24\n" in done.output
+    assert "   1   1  ├ include:_spf.example.com\n            │ ├ ip4:192.0.2.0/24\n" in done.output
     assert "worst path: 1 of 10 lookups, 0 void" in done.output

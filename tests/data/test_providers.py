@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deliverkit.data import Provider, providers, recognise
+from deliverkit.data import Provider, nearest, providers, recognise
 
 BY_MX = [(f"mx1.{suffix}", p) for p in providers() for suffix in p.mx]
 BY_INCLUDE = [(p.spf_include, p) for p in providers() if p.spf_include]
@@ -38,3 +38,30 @@ def test_every_provider_is_recognised_by_its_include(name: str, expected: Provid
 def test_a_domain_that_runs_its_own_mail_has_no_provider() -> None:
     """Neither does the root."""
     assert recognise(("mx1.example.com", "."), ("_spf.example.com",)) == ()
+
+
+BY_TARGET = [(f"x.y.{suffix}", p) for p in providers() for suffix in p.dkim_targets]
+
+
+@pytest.mark.parametrize(("target", "expected"), BY_TARGET, ids=str)
+def test_every_provider_is_recognised_by_its_dkim_aliases(target: str, expected: Provider) -> None:
+    """Whatever stands in front of the suffix."""
+    assert expected in recognise((), (), (target.upper(),))
+
+
+def test_aliases_agree_with_the_selectors_and_the_prose() -> None:
+    """dkim_cname is the structure of dkim_record: its selectors are listed, its targets end as dkim_targets say."""
+    for p in providers():
+        for selector, target in p.dkim_cname:
+            assert selector in p.dkim_selectors, (p.id, selector)
+            assert any(target.endswith(suffix) for suffix in p.dkim_targets), (p.id, target)
+            assert ".".join(target.split(".")[-2:]) in p.entry["dkim_record"], (p.id, target)
+        if p.mail_from:
+            assert p.mail_from[0] in p.spf_needed
+
+
+def test_a_misspelt_provider_has_a_nearest() -> None:
+    """By id and by alias; far words have none."""
+    assert nearest("sendgird") == "sendgrid"
+    assert nearest("offiec365") == "office365"
+    assert nearest("qwertyuiop") is None

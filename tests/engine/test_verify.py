@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -263,7 +265,7 @@ def test_ten_signatures_that_fail_cost_no_ten_searches(change: tuple[bytes, byte
     began = time.perf_counter()
     verdict = verified(head * 10 + plain.replace(*change))
     assert time.perf_counter() - began < 5
-    assert len(verdict.authentication.mutations) == 10
+    assert len(verdict.authentication.searches) == 10
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -306,3 +308,42 @@ def test_texts_and_links_are_shown_with_their_lines() -> None:
     lines = {f.rule: [(e.name, e.line) for e in f.evidence] for f in report.findings}
     assert lines["MSG100"] == [("text part", 14), ("HTML part", 20)]
     assert lines["MSG130"] == [("link", 19)]
+
+
+def test_other_selectors_are_asked_for_where_the_key_is_in_doubt() -> None:
+    """Common selectors of the signing domain, and those of other signatures; JSON has the change and the search."""
+    raw = sign(message(), selector="gone")
+    verdict = verified(raw, **SESSION)
+    told = verdict.authentication.to_json()["dkim"][0]
+    assert told["change"].text == "it was signed with the key of selector s1, but names gone"
+    assert told["search"].header == told["search"].body == "agrees"
+    [finding] = [f for f in verdict.findings if f.rule == "MSG013"]
+    assert "no TXT record at gone._domainkey.example.com" in finding.detail
+    assert "the key of selector s1" in finding.detail
+    assert any(e.name == "s1._domainkey.example.com" for e in finding.evidence)
+
+
+def test_nothing_is_asked_or_loaded_for_the_search_where_signatures_pass() -> None:
+    """The search costs nothing there: its room stays closed."""
+    code = (
+        "import sys; import tests.engine.test_verify as t; t.verified(t.sign(t.message()), **t.SESSION);"
+        "print([m for m in sys.modules if 'message.mutation.' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['deliverkit.facts.message.mutation.change']"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_the_first_line_of_a_footer_is_shown_and_safe(form: str) -> None:
+    """In every format, without the escape that stands in it."""
+    told = render([verified(sign(message()) + b"--\r\nthe \x1b[31mlist\r\n", **SESSION)], form)
+    assert "a footer of 2 lines was added at the end of the body" in told
+    assert "\x1b[31m" not in told
+    assert "[31mlist" in told
+
+
+def test_a_search_gives_the_same_report_each_time() -> None:
+    """Work is counted, not timed: a replayed world gives the same octets."""
+    raw = sign(message()).replace(b"Hello Ann", b"Hallo Ann")
+    first, second = (verified(raw, **SESSION).authentication.searches for _ in range(2))
+    assert first == second

@@ -23,6 +23,9 @@ STORIES = {
     "dkim-truncated-key": "dkim/truncated-base64",
     "dmarc-tree-walk": "dmarc/inherited-from-eight-labels",
     "message-spf-fail": "message/spf-fail",
+    "message-dmarc-differs": "message/dmarc-differs-by-the-list",
+    "provider-not-set-up": "providers/sendgrid-not-set-up",
+    "message-changed-by-a-list": "message/mutated-by-a-list",
     "probe-certificate-for-another-name": "tls/certificate-for-another-name",
 }
 """The name of the rendering, and the story below fixtures/stories."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import dns.rcode
 import pytest
@@ -15,6 +15,7 @@ from deliverkit.flow import Answer, Question, Status
 from deliverkit.world import World
 from deliverkit.world.dns import LiveDns
 from deliverkit.world.resolvers import parse_server
+from deliverkit.world.shared import SharedDoor
 from tests.loopback.nameservers import (
     Slow,
     Twisted,
@@ -248,11 +249,131 @@ def test_a_server_that_comes_back_is_asked_again() -> None:
     with Nameserver([zone()]) as server:
 
         async def work(door: LiveDns) -> list[Answer]:
-            for health in door._health.values():
+            for health in door._asking.health.values():
                 health.unheard_since, health.unanswered = time.monotonic() - 60, 9
             return [await door.ask(Question(name, "MX")) for name in ("example.com", "mx.example.com")]
 
         assert [a.status for a in with_door([server.address], work)] == [Status.OK, Status.NODATA]
+
+
+def test_a_question_that_is_answered_costs_no_task() -> None:
+    """Neither alone nor behind the cache; a lost datagram costs some."""
+    with Twisted(drop_first) as lossy, Nameserver([zone()]) as server:
+
+        async def main(address: str, names: list[str]) -> int:
+            made = []
+
+            def factory(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+                made.append(coro)
+                return asyncio.Task(coro, loop=loop)
+
+            door = LiveDns([parse_server(address)], patience_s=BRISK)
+            asyncio.get_running_loop().set_task_factory(factory)
+            shared = SharedDoor(door)
+            for name in names:
+                assert (await door.ask(Question(name, "TXT"))).known
+                assert (await shared.ask(Question(name, "TXT"))).known
+            await shared.aclose()
+            return len(made)
+
+        assert asyncio.run(main(server.address, ["example.com", "mx.example.com", "no.example.com"])) == 0
+        assert asyncio.run(main(lossy.address, ["example.com"])) > 0
+
+
+def test_questions_in_flight_are_capped() -> None:
+    """Never more at a time than agreed; all are answered, also when some who wait for their turn leave."""
+
+    class Busy(Slow):
+        open = most = 0
+
+        async def respond(self, query: Any, transport: str) -> Any:
+            self.open += 1
+            self.most = max(self.most, self.open)
+            try:
+                return await super().respond(query, transport)
+            finally:
+                self.open -= 1
+
+    with Busy(0.03) as server:
+
+        async def main() -> list[Answer]:
+            door = LiveDns([parse_server(server.address)], in_flight=3)
+            asked = [asyncio.create_task(door.ask(Question(f"n{i}.example.com", "A"))) for i in range(14)]
+            await asyncio.sleep(0.01)
+            asked[1].cancel()
+            asked[9].cancel()
+            answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
+            await door.aclose()
+            return [answer for answer in answers if isinstance(answer, Answer)]
+
+        assert {answer.status for answer in asyncio.run(main())} == {Status.NXDOMAIN}
+        assert len(server.queries) == 13
+        assert server.most <= 4  # one that left early is still with the server
+
+
+class Unwatchable(asyncio.SelectorEventLoop):
+    """A loop that watches no sockets of ours, like the Proactor loop of Windows."""
+
+    add_reader = asyncio.AbstractEventLoop.add_reader
+
+
+def test_a_loop_that_cannot_watch_sockets_hears_the_same() -> None:
+    """Answers, a lost datagram, a refused port, and sixty kilobytes over TCP."""
+    with Twisted(drop_first) as lossy, Nameserver([zone()]) as server, closed() as nobody:
+
+        async def main() -> list[Answer]:
+            questions = [(server.address, "example.com"), (lossy.address, "example.com"), (nobody, "example.com"),
+                         (server.address, "big.example.com")]  # fmt: skip
+            answers = []
+            for address, name in questions:
+                door = LiveDns([parse_server(address)], patience_s=(0.5, 1.0, 2.0))
+                answers.append(await door.ask(Question(name, "TXT")))
+                await door.aclose()
+            return answers
+
+        with asyncio.Runner(loop_factory=Unwatchable) as runner:
+            answers = runner.run(main())
+        assert [a.status for a in answers] == [Status.OK, Status.OK, Status.UNREACHABLE, Status.OK]
+        assert len(answers[-1].records) == 240
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    """Whoever asked is told that the sockets are closed, in the first patience and after it."""
+    with silent() as deaf:
+
+        async def work(door: LiveDns) -> list[Answer]:
+            early = asyncio.create_task(door.ask(Question("early.example.com", "TXT")))
+            await asyncio.sleep(0.2)
+            late = asyncio.create_task(door.ask(Question("late.example.com", "TXT")))
+            await asyncio.sleep(0.01)
+            await door.aclose()
+            return [await early, await late]
+
+        answers = with_door([deaf], work)
+        assert [(a.status, a.detail) for a in answers] == [(Status.UNREACHABLE, "the socket was closed")] * 2
+
+
+def test_a_question_taken_back_leaves_nothing_behind() -> None:
+    """Cancelled in its first patience and after it: no query stays open, no task stays."""
+    with silent() as deaf:
+
+        async def work(door: LiveDns) -> tuple[int, int, int]:
+            before = len(asyncio.all_tasks())
+            for seconds in (0.01, 0.2):
+                asked = asyncio.create_task(door.ask(Question(f"n{seconds}.example.com", "TXT")))
+                await asyncio.sleep(seconds)
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
+                await asyncio.sleep(0.01)
+            here = door._here.get()
+            channel = here.channel(door._asking.plan()[0])
+            return (
+                len(here.first) + len(here.later),
+                sum(len(p.waiting) for p in channel._all),
+                (len(asyncio.all_tasks()) - before),
+            )
+
+        assert with_door([deaf], work) == (0, 0, 0)
 
 
 def test_names_that_cannot_exist_are_never_sent() -> None:

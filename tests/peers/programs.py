@@ -1,7 +1,8 @@
 """The real servers and clients that tests/peers talks to, and how to tell whether they are here.
 
 Each entry says what to look for: a server, or another program, in the path (or in /usr/sbin), a Perl module, a PHP
-file, or a package of Node.js below the folder DELIVERKIT_NODE_MODULES names. Servers listen on addresses of their own
+file, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, or a module of the Python that
+DELIVERKIT_PEER_PYTHON names. Servers listen on addresses of their own
 in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root start it.
 """
 
@@ -25,6 +26,7 @@ PROGRAMS = {
     "phpmailer": "php libphp-phpmailer/autoload.php",
     "mail-dkim": "perl Mail::DKIM::Verifier",
     "opendkim": "server opendkim",
+    "pyspf": "python spf",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
 }
@@ -38,6 +40,11 @@ def find(program: str) -> str | None:
 def node_modules() -> Path:
     """Where the packages of Node.js are."""
     return Path(os.environ.get("DELIVERKIT_NODE_MODULES", "node_modules")).absolute()
+
+
+def peer_python() -> str:
+    """The Python that has the peers' packages: what they pin cannot change ours."""
+    return os.environ.get("DELIVERKIT_PEER_PYTHON") or sys.executable
 
 
 @functools.cache
@@ -63,6 +70,9 @@ def missing_program(name: str) -> str | None:
             return "the program perl is not installed"
         done = subprocess.run(["perl", f"-M{what}", "-e1"], capture_output=True, timeout=30, check=False)
         return f"the Perl module {what} is not installed" if done.returncode else None
+    if kind == "python":
+        done = subprocess.run([peer_python(), "-c", f"import {what}"], capture_output=True, timeout=30, check=False)
+        return f"the Python module {what} is not installed in {peer_python()}" if done.returncode else None
     if not find("php"):
         return "the program php is not installed"
     return None if Path("/usr/share/php", what).exists() else f"/usr/share/php/{what} is not installed"

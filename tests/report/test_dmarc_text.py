@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
+from deliverkit.facts.base import not_asked
 from deliverkit.facts.dmarc import observe_dmarc
+from deliverkit.facts.message.authentication import AuthenticationFacts
 from deliverkit.flow import Status, drive
+from deliverkit.protocols.dmarc.align import evaluate
 from deliverkit.protocols.dmarc.discover import discover_dmarc
-from deliverkit.report.dmarc_text import dmarc_lines
+from deliverkit.report.dmarc_text import dmarc_lines, message_lines
 from tests.protocols.dmarc.worlds import hearing
 
 
@@ -36,7 +40,11 @@ def test_the_walk_is_told_step_by_step() -> None:
         "3. _dmarc.com",
         "   saw: no such name",
         "   so:  no label is left: the walk ends",
-        "Organizational Domain: example.com",
+        "Organizational Domain: example.com (the shortest name on the",
+        "way that has a record)",
+        "Receivers that still follow RFC 7489 (public suffix list)",
+        "find the same: Organizational Domain example.com, the record",
+        "_dmarc.example.com",
         "rua mailto:a@reports.example: no record with v=DMARC1 at",
         "   example.com._report._dmarc.reports.example; its host",
         "   takes no mail",
@@ -63,7 +71,8 @@ def test_what_could_not_be_told_is_said() -> None:
     shown = lines({}, "example.com", 200, failures={"_dmarc.com": Status.SERVFAIL})
     assert shown[0] == "example.com: the policy could not be told: TXT _dmarc.com: servfail"
     assert "   saw: servfail" in shown
-    assert shown[-1] == "Organizational Domain: could not be told"
+    assert "Organizational Domain: could not be told: TXT _dmarc.com: servfail" in shown
+    assert "cannot be compared" in shown[-1]
 
 
 def test_a_discovery_alone_is_enough() -> None:
@@ -78,3 +87,37 @@ def test_nothing_from_the_wire_reaches_the_screen_raw() -> None:
     shown = lines({"_dmarc.example.com": evil}, "example.com")
     assert all(len(line) <= 60 and line.isprintable() for line in shown)
     assert len(shown) < 40
+
+
+def test_the_two_methods_stand_beside_each_other_where_they_differ() -> None:
+    """A table of three rows, stacked on a narrow screen."""
+    zone = {"_dmarc.a.example.com": "v=DMARC1; p=reject"}
+    shown = lines(zone, "x.a.example.com", 130)
+    start = next(n for n, line in enumerate(shown) if "find something else" in line)
+    assert [line.split() for line in shown[start + 1 : start + 5]] == [
+        ["tree", "walk", "public", "suffix", "list"],
+        ["Organizational", "Domain", "a.example.com", "example.com"],
+        ["record", "_dmarc.a.example.com", "no", "record"],
+        ["policy", "reject", "(p)", "none", "applies"],
+    ]
+    assert all(len(line) <= 60 for line in lines(zone, "x.a.example.com", 60))
+    assert "no consequence" in " ".join(lines({}, "a.example.com", 200))
+
+
+def test_without_the_extra_the_report_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error: a line with the command."""
+    monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
+    shown = lines({"_dmarc.example.com": "v=DMARC1; p=reject"}, "example.com", 200)
+    assert "not compared; the public suffix list is not installed: pip install 'deliverkit[psl]'" in shown[-1]
+
+
+def test_each_identifier_of_a_message_has_its_walk() -> None:
+    """The Author Domain's walk, then that of each identifier, and where the list says otherwise."""
+    zone = {"_dmarc.a.example.com": "v=DMARC1; p=reject"}
+    result = drive(evaluate("u@a.example.com", ["b.example.com"], "a.example.com"), hearing(zone))
+    shown = "\n".join(message_lines(AuthenticationFacts(spf=not_asked("-"), dkim=(), dmarc=result), 110))
+    assert "1. _dmarc.a.example.com" in shown
+    assert "dkim b.example.com: not aligned; relaxed: b.example.com belongs to b.example.com" in shown
+    assert "its own walk: _dmarc.b.example.com: no such name, _dmarc.example.com: no such name" in shown
+    assert "by the public suffix list it is aligned" in " ".join(shown.split())
+    assert "spf a.example.com: aligned; it is the Author Domain itself" in shown

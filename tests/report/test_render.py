@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,7 +27,8 @@ FORMATS = ("text", "json", "jsonl", "markdown", "html")
 def one(severity: Severity = Severity.ERROR, text: str = "what is wrong here") -> Finding:
     """A finding with evidence, a span and a record to publish."""
     evidence = Evidence("dns", "example.com", "TXT", f"v=spf1 include:a {text} -all", file="zone", line=3, span=(7, 16))
-    fix = Fix(f"Publish another record: {text}", (RecordText("example.com", "TXT", "v=spf1 mx -all"),))
+    new, gone = RecordText("example.com", "TXT", "v=spf1 mx -all"), RecordText("old.example.com", "TXT", text)
+    fix = Fix(f"Publish another record: {text}", (new,), (gone,), rejudged=True, effect=f"error → pass, {text}")
     return Finding("SPF999", "some-fault", severity, "example.com", "A fault.", text, (evidence,), fix, "RFC 7208 §4")
 
 
@@ -48,6 +50,22 @@ def test_hostile_text_is_harmless_in_every_format(format_: str) -> None:
     if format_ == "html":
         assert "<script" not in said
     said.encode("utf-8")
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown", "html"])
+def test_a_fix_says_what_goes_what_comes_and_what_it_changes(format_: str) -> None:
+    """What goes is a comment, so that the lines can be pasted into a zone; no string is longer than 255 octets."""
+    long = RecordText("s1._domainkey.example.com", "TXT", "v=DKIM1; k=rsa; p=" + "A" * 400)
+    fix = Fix(
+        "Move it.", (long,), (RecordText("s1.example.com", "TXT", "v=DKIM1"),), rejudged=True, effect="error → pass"
+    )
+    finding = replace(one(), fix=fix)
+    said = unescape(render([report(finding)], format_))
+    assert '; remove: s1.example.com. TXT "v=DKIM1"' in said
+    assert 's1._domainkey.example.com. TXT ( "v=DKIM1; k=rsa; p=AAA' in said and 'AAA" )' in said
+    assert "Then: error → pass" in said.replace("\\", "")
+    unsure = replace(finding, fix=replace(fix, rejudged=False, effect="not re-judged: TXT x: timeout"))
+    assert "Not re-judged: TXT x: timeout" in unescape(render([report(unsure)], format_)).replace("\\", "")
 
 
 class _Tags(HTMLParser):
@@ -96,7 +114,7 @@ def test_text_keeps_to_the_width(width: int) -> None:
     long = "word " * 60
     said = render([report(one(text=long), one(Severity.NOTE))], "text", width=width)
     for line in said.splitlines():
-        assert len(line) <= width or line.lstrip().startswith("example.com. TXT"), line
+        assert len(line) <= width or line.lstrip().startswith(("example.com. TXT", "; remove: ")), line
 
 
 def test_text_says_the_verdict_first_and_points_at_the_span() -> None:

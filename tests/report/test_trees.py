@@ -27,15 +27,15 @@ def test_a_tree() -> None:
     """What each term leads to, and what the whole costs."""
     facts = drive(observe_spf("example.com"), hearing(ZONE))
     assert spf_tree_lines(facts) == [
-        "example.com",
-        "├ include:a.example",
-        "│ ├ include:slow.example  (no answer)",
-        "│ ├ ip6:2001:db8::/32",
-        "│ └ ~all",
-        "├ mx  192.0.2.9, 2001:db8::9",
-        "├ a:gone.example  (no address)",
-        "├ 4 × ip4: 192.0.2.1, …",
-        "└ -all",
+        "cost sum  example.com",
+        "   2   1  ├ include:a.example",
+        "   1   2  │ ├ include:slow.example  (no answer)",
+        "          │ ├ ip6:2001:db8::/32",
+        "          │ └ ~all",
+        "   1   3  ├ mx  192.0.2.9, 2001:db8::9",
+        "   1   4  ├ a:gone.example  (no address, void)",
+        "          ├ 4 × ip4: 192.0.2.1, …",
+        "          └ -all",
         "worst path: at least 4 of 10 lookups, 1 void",
     ]
 

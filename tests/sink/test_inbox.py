@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import mailbox
 import os
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 
 from deliverkit.report.jsonable import jsonable
 from deliverkit.sink import Bounds, CapturedMessage, ExportError, Inbox, Sink, StoreError
+from deliverkit.sink.judged import Judged
 from deliverkit.sink.message import transcript_from_json, transcript_json, transcript_text
 from deliverkit.smtp.content import FaultKind, WireFault
 from deliverkit.smtp.transcript import Transcript
@@ -275,7 +277,7 @@ def test_a_message_is_not_shown_before_its_report_stands() -> None:
             await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
             await inbox.wait_for(lambda m: True, 0.05)
-        inbox.complete(replace(stored[0], verdict={"verdict": "pass"}))
+        inbox.complete(replace(stored[0], judged=Judged('{"verdict": "pass"}')))
         shown = await inbox.wait_for(lambda m: True, 1)
         assert shown.id == 1
         inbox.flush()
@@ -376,3 +378,24 @@ def test_reading_a_header_never_raises(octets: bytes, name: str) -> None:
 def test_subjects(raw: bytes, subject: str) -> None:
     """Decoded for people; whatever cannot be decoded is shown as it is; a message without From crashes nothing."""
     assert message(1, raw).subject == subject
+
+
+def test_a_file_of_the_first_layout_is_taken_over(tmp_path: Path) -> None:
+    """Verdicts once stood beside the octets; they are found where they stand now, and new ones are written."""
+    path = tmp_path / "mail.db"
+    inbox = filled(path, message(1), message(2))
+    inbox.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP TABLE verdict")
+        db.execute("ALTER TABLE message ADD COLUMN verdict TEXT")
+        db.execute("""UPDATE message SET verdict = '{"verdict": "pass"}' WHERE id = 1""")
+        db.execute("PRAGMA user_version = 1")
+    inbox = filled(path, message(3))
+    assert [m.verdict for m in inbox.messages()] == [{"verdict": "pass"}, None, None]
+    inbox.store.note({2: '{"verdict": "fail"}', 9: "{}"})
+    assert [m.verdict and m.verdict["verdict"] for m in inbox.messages()] == ["pass", "fail", None]
+    inbox.store.drop([1, 2])
+    assert inbox.get(1) is None
+    inbox.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM verdict").fetchone() == (0,)

@@ -15,6 +15,7 @@ import pytest
 
 from deliverkit.report.model import Report
 from deliverkit.sink import Bounds, Credentials, Limits, ListenError, Sink, TlsError, TlsFiles, private_tls
+from deliverkit.sink.session import SinkSession
 from deliverkit.smtp.content import FaultKind
 from deliverkit.smtp.transcript import TlsStarted
 from tests.sink.clients import MESSAGE, RawClient, deliver, in_sink, send_with_smtplib, trusting
@@ -534,5 +535,21 @@ def test_a_port_in_use_is_told() -> None:
         with pytest.raises(ListenError, match=f"{sink.smtp_address}: the port is in use"):
             async with Sink(smtp=str(sink.smtp_address)):
                 raise AssertionError("it listened")
+
+    in_sink(test)
+
+
+def test_a_session_lists_every_command_and_hook() -> None:
+    """What aiosmtpd is shown of a session's names is all that it looks for among them."""
+
+    async def test(sink: Sink) -> None:
+        session = SinkSession(sink._reception, "smtp")
+        for listed, looked_for, known in (
+            (session, "smtp_", session._smtp_methods),
+            (session.event_handler, "handle_", session._handle_hooks),
+        ):
+            every = {name.removeprefix(looked_for) for name in object.__dir__(listed) if name.startswith(looked_for)}
+            assert set(known) == every
+        assert set(session._auth_methods) == {"LOGIN", "PLAIN"}
 
     in_sink(test)

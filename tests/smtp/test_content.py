@@ -45,6 +45,15 @@ def test_content_is_the_same_whatever_the_chunks(wire: bytes, cuts: list[int]) -
     assert content.octets == end + 3
 
 
+@given(HOSTILE, st.lists(st.integers(0, 60_000), max_size=12))
+def test_what_is_known_of_dots_spares_a_pass_and_changes_nothing(wire: bytes, cuts: list[int]) -> None:
+    """Where no line was seen to begin with a dot, looking for one finds nothing."""
+    content, _ = collected(wire + b"\r\n.\r\n", cuts)
+    kept = content.take()
+    assert unstuffed(kept, dotted=content.dotted) == unstuffed(kept)
+    assert examine(kept, dotted=content.dotted) == examine(kept)
+
+
 @given(HOSTILE)
 def test_without_crlf_dot_crlf_there_is_no_end(wire: bytes) -> None:
     """LF.LF, LF.CRLF, CR.CR and the like never end the data."""

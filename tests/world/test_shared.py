@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.budget import BudgetDoor
-from deliverkit.world.shared import FAILURE_S, LEAST_S, MOST_S, PoliteDoor, SharedDoor, lifetime
+from deliverkit.world.shared import FAILURE_S, LEAST_S, MOST_S, SharedDoor, lifetime
 
 A = Question("example.com", "A")
 
@@ -136,26 +135,13 @@ def test_how_long_an_answer_is_remembered(status: Status, ttl: int | None, secon
     assert lifetime(Answer(A, status, ttl=ttl)) == seconds
 
 
-def test_questions_in_flight_are_capped() -> None:
-    """Never more at a time than agreed, and all are answered."""
-
-    async def main() -> None:
-        below = Counting()
-        door = PoliteDoor(below, in_flight=3)
-        answers = await asyncio.gather(*(door.ask(replace(A, name=f"{i}.example")) for i in range(20)))
-        assert len(answers) == 20
-        assert below.most_open == 3
-
-    asyncio.run(main())
-
-
 def test_closing_reaches_the_bottom_and_ends_what_is_under_way() -> None:
     """No task survives."""
 
     async def main() -> None:
         below = Counting()
         below.gate.clear()
-        door = SharedDoor(PoliteDoor(below))
+        door = SharedDoor(below)
         asked = asyncio.create_task(door.ask(A))
         await turns()
         await door.aclose()

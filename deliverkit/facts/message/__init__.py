@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -185,6 +185,11 @@ class MessageFacts(Facts):
         first = decoded(self.octets[part.start : min(part.end, part.start + 4096)], part.encoding)
         return first[:2] == b"MZ" and len(first) >= 64 and b"PE\0\0" in first
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was told; what the octets tell is read from them again where it is unpickled."""
+        read = ("octets", "lines", "header", "mime")
+        return _read_again, (self.octets, {f.name: self.raw(f.name) for f in fields(self) if f.name not in read})
+
     def with_authentication(self, authentication: AuthenticationFacts) -> MessageFacts:
         """The same message, authenticated."""
         return self.told(authentication=authentication)
@@ -233,12 +238,30 @@ def _part_json(part: Part) -> dict[str, Any]:
 def _written(text: str) -> Iterable[Link]:
     """URLs in plain text, with the punctuation that follows a URL in prose taken off."""
     line, last = 1, 0
-    for number, match in enumerate(_PLAIN_LINK.finditer(text)):
+    for number, match in enumerate(_plain_links(text)):
         if number >= 1000:
             return
         line += text.count("\n", last, match.start())
         last = match.start()
         yield Link(match[0].rstrip(".,;:!?)]>"), "", line, "text")
+
+
+def _plain_links(text: str) -> Iterator[re.Match[str]]:
+    """What `_PLAIN_LINK` finds, tried only where ``://`` stands: a message of a megabyte has few of them."""
+    done = 0
+    at = text.find("://")
+    while at >= 0:
+        tried = (_PLAIN_LINK.match(text, at - len(word)) for word in ("https", "http", "ftp") if at - len(word) >= done)
+        found = next((match for match in tried if match), None)
+        if found:
+            yield found
+        done = found.end() if found else done
+        at = text.find("://", max(done, at + 3))
+
+
+def _read_again(octets: bytes, known: dict[str, Any]) -> MessageFacts:
+    header = read_header(octets)
+    return MessageFacts(octets=octets, lines=read_lines(octets), header=header, mime=read_mime(octets, header), **known)
 
 
 def read_message(raw: bytes, *, name: str, now: datetime, **known: Any) -> MessageFacts:

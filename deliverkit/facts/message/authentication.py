@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deliverkit.facts.base import Facts, Missing, not_asked
+from deliverkit.facts.message.mutation import Search
 from deliverkit.protocols.dkim.verify import Result as DkimWord
 from deliverkit.protocols.dkim.verify import SignatureVerdict
 from deliverkit.protocols.dmarc.align import Alignment, DmarcResult
@@ -79,12 +80,17 @@ class AuthenticationFacts(Facts):
     unchecked_signatures: int = 0
     unreadable: str | None = None  # why DKIM could not read the header at all
     alignments: tuple[Alignment, ...] = ()  # of the signatures that pass, where a DMARC record applies
-    mutations: tuple[str | None, ...] = ()  # for each signature: what was done to the message after signing
+    searches: tuple[Search | None, ...] = ()  # for each signature: the search for the cause of its failure
     arc: None = None
 
-    def mutation(self, number: int) -> str | None:
-        """What was done to the message after the signature of that number was made, where it is known."""
-        return self.mutations[number] if number < len(self.mutations) else None
+    def search(self, number: int) -> Search | None:
+        """The search for the cause of the failure of the signature of that number; None where there was none."""
+        return self.searches[number] if number < len(self.searches) else None
+
+    def cause(self, number: int) -> str | None:
+        """What was proven to have been done to the message after that signature was made."""
+        search = self.search(number)
+        return search.cause if search else None
 
     @property
     def passes_dmarc(self) -> bool:
@@ -96,9 +102,20 @@ class AuthenticationFacts(Facts):
         """The contract's shape: spf, dkim, dmarc, arc; iprev and helo beside them."""
         return {
             "spf": self.raw("spf"),
-            "dkim": self.dkim,
+            "dkim": self._signatures(),
             "dmarc": self.raw("dmarc"),
             "arc": self.arc,
             "iprev": self.raw("iprev"),
             "helo": self.raw("helo"),
         }
+
+    def _signatures(self) -> Any:
+        """Each verdict with the change that explains it, and the search for it."""
+        if isinstance(self.raw("dkim"), Missing):
+            return self.raw("dkim")
+        told = []
+        for number, verdict in enumerate(self.dkim):
+            search = self.search(number)
+            change = search.changes[0] if search and search.changes else None
+            told.append({**verdict.to_json(), "change": change, "search": search})
+        return told

@@ -6,6 +6,7 @@ than its size. What this file will not do: decode a field, follow MIME, or say t
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -107,7 +108,7 @@ class Field:
         return not any("\udc80" <= char <= "\udcff" for char in self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """A header section: its fields in order, lines that are no field, and where the body begins."""
 
@@ -118,15 +119,22 @@ class Header:
     closed: bool  # an empty line ended it
     cut: bool = False  # more was there than is read
 
+    @functools.cached_property
+    def _named(self) -> dict[str, tuple[Field, ...]]:
+        """The fields by lower-case name: rules ask a hundred times."""
+        named: dict[str, list[Field]] = {}
+        for field in self.fields:
+            named.setdefault(field.key, []).append(field)
+        return {name: tuple(found) for name, found in named.items()}
+
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field of that name, in any case."""
-        wanted = name.lower()
-        return tuple(field for field in self.fields if field.key == wanted)
+        return self._named.get(name.lower(), ())
 
     def first(self, name: str) -> Field | None:
         """The first field of that name."""
-        wanted = name.lower()
-        return next((field for field in self.fields if field.key == wanted), None)
+        found = self.all(name)
+        return found[0] if found else None
 
     def value(self, name: str) -> str | None:
         """The first such field's value."""

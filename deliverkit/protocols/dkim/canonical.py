@@ -27,12 +27,17 @@ class NotAMessage(ValueError):
     """The octets have no RFC 5322 header; the text says which line is to blame."""
 
 
-def split_message(message: bytes) -> tuple[list[Field], bytes]:
-    """Header fields and body (RFC 5322 §2.1), line ends made CRLF.
+def bare_line_feeds(message: bytes) -> int:
+    """How many lines end without a carriage return."""
+    return message.count(b"\n") - message.count(b"\r\n")
+
+
+def split_message(message: bytes, *, bare: int | None = None) -> tuple[list[Field], bytes]:
+    """Header fields and body (RFC 5322 §2.1), line ends made CRLF. ``bare`` are the bare line feeds, if known.
 
     Raises NotAMessage for a line that is neither a field, nor a continuation, nor an mbox "From " line.
     """
-    if message.count(b"\n") != message.count(b"\r\n"):
+    if bare_line_feeds(message) if bare is None else bare:
         message = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     if message.startswith(b"\r\n"):
         return [], message[2:]

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deliverkit.flow import Answer, Flow, ask, together
-from deliverkit.protocols.dkim.canonical import Body, Field, NotAMessage, split_message
-from deliverkit.protocols.dkim.der import BadDer, RsaKey, read_public_key
+from deliverkit.protocols.dkim.canonical import Body, Field, NotAMessage, bare_line_feeds, split_message
 from deliverkit.protocols.dkim.key import KeyRecord, looks_like_key, parse_key
+from deliverkit.protocols.dkim.proof import made_by
 from deliverkit.protocols.dkim.signature import ALGORITHMS, Signature, parse_signature
 from deliverkit.protocols.dkim.verdict import Coverage, DkimVerdict, Kind, Result, SignatureVerdict
 
@@ -31,7 +31,6 @@ __all__ = [
     "Result",
     "SignatureVerdict",
     "SignedMessage",
-    "header_proves",
     "judge_signatures",
     "made_by",
     "read_message",
@@ -41,8 +40,6 @@ __all__ = [
 MOST_SIGNATURES = 10
 MOST_KEYS = 4  # records tried where several stand at one selector, which is undefined (§3.6.2.2)
 LONGEST_KEY = 8192  # bits; RFC 8301 §3.2 asks verifiers for 4096, and arithmetic grows with the cube
-_COMMON_EXPONENT = 64  # bits of a public exponent; with a longer one the arithmetic is not worth an explanation
-_SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # DigestInfo of SHA-256 (RFC 8017 §9.2)
 FUTURE_SLACK_S = 36_000  # clocks and time zones set wrongly; dkimpy allows the same ten hours
 IMPORTANT = (  # RFC 6376 §5.4.1, with RFC 8058 §4 for one-click unsubscribing
     "from",
@@ -92,9 +89,9 @@ def verify_dkim(message: bytes, *, now: datetime) -> Flow[DkimVerdict]:
 
 def read_message(message: bytes) -> SignedMessage:
     """Split a message and read its DKIM-Signature fields. Never raises."""
-    bare_lf = message.count(b"\n") - message.count(b"\r\n")
+    bare_lf = bare_line_feeds(message)
     try:
-        fields, body = split_message(message)
+        fields, body = split_message(message, bare=bare_lf)
     except NotAMessage as bad:
         return SignedMessage((), Body(), (), bare_lf=bare_lf, unreadable=str(bad))
     found = [field for field in fields if field[0].lower().rstrip() == b"dkim-signature"]
@@ -223,44 +220,12 @@ class _Judge:
         )
 
 
-def header_proves(message: SignedMessage, fields: Sequence[Field], verdict: SignatureVerdict) -> bool:
-    """True if a signature of the message would pass with these header fields. ``verdict`` says which one."""
-    from deliverkit.protocols.dkim.engine import engine
-
-    own = next((field for field, signature in message.signatures if signature is verdict.signature), None)
-    if own is None or verdict.key is None:
-        return False
-    dkimpy = engine()
-    try:
-        return _proves(dkimpy, fields, message.body, own, verdict.signature, verdict.key)
-    except (dkimpy.DKIMException, ValueError, TypeError):
-        return False
-
-
 def _proves(dkimpy: Any, fields: Sequence[Field], body: Body, own: Field, signature: Signature, key: KeyRecord) -> bool:
     """§6.1.3 by dkimpy: it raises ValidationError for the body hash and says False for the signature."""
     signer = dkimpy.DKIM(logger=_silent)
     signer.headers, signer.body = list(fields), body
     names = [name.encode("utf-8", "surrogateescape") for name in signature.signed_names]
     return bool(signer.verify_sig(_tags(signature), names, own, lambda _name, **_: _prepared(key)))
-
-
-def made_by(signature: Signature, key: KeyRecord) -> bool | None:
-    """True if an RSA signature was made with this key, whatever it signs; None if that cannot be told.
-
-    The public key turns a signature back into padding and the hash that was signed (RFC 8017 §9.2); under another key
-    no such form comes out.
-    """
-    try:
-        rsa = read_public_key(key.public_key or b"") if signature.algorithm == "rsa-sha256" else None
-    except BadDer:
-        return None
-    if not isinstance(rsa, RsaKey) or rsa.exponent.bit_length() > _COMMON_EXPONENT or key.bits is None:
-        return None
-    octets = (rsa.bits + 7) // 8
-    block = pow(int.from_bytes(signature.value, "big"), rsa.exponent, rsa.modulus).to_bytes(octets, "big")
-    padding = b"\0\1" + b"\xff" * (octets - len(_SHA256_INFO) - 35) + b"\0" + _SHA256_INFO
-    return len(signature.value) == octets and block.startswith(padding)
 
 
 _Outcome = tuple[Result, Kind | None, str, KeyRecord | None]

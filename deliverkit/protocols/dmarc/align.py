@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deliverkit.flow import Flow, together
 from deliverkit.names import BadName, key, to_ascii
 from deliverkit.protocols.dmarc.discover import Discovery, Walk, discover_dmarc, walk
 from deliverkit.protocols.dmarc.record import DmarcRecord
+from deliverkit.protocols.dmarc.suffixes import SuffixVerdict, suffix_verdict
 
 MAX_IDENTIFIERS = 20  # distinct domains walked for one message; more is no honest mail
 _MAX_SUPPOSED = 3  # unanswered names about which every supposition is tried
@@ -21,7 +22,10 @@ _MAX_SUPPOSED = 3  # unanswered names about which every supposition is tried
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """One identifier held against the Author Domain. ``aligned`` is None if it could not be told."""
+    """One identifier held against the Author Domain. ``aligned`` is None if it could not be told.
+
+    ``walk`` is the identifier's own walk (RFC 9989 §4.10.2), None where no walk was needed.
+    """
 
     method: str  # "dkim" or "spf"
     domain: str
@@ -29,6 +33,7 @@ class Alignment:
     aligned: bool | None
     org_domain: str | None
     why: str
+    walk: Walk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ class DmarcResult:
 
     ``result`` is pass, fail, none, temperror or permerror (RFC 8601 §2.7, RFC 9989 §9). ``policy`` is the policy that
     applies after t=y was heard; None without a record. ``domain`` is where the deciding record was found, and
-    ``identifier`` the alignment that made the message pass.
+    ``identifier`` the alignment that made the message pass. ``suffix`` is what the public suffix list of RFC 7489 would
+    have made of it, None where that was not compared.
     """
 
     result: str
@@ -49,6 +55,7 @@ class DmarcResult:
     dkim: tuple[Alignment, ...] = ()
     spf: Alignment | None = None
     identifier: Alignment | None = field(default=None)
+    suffix: SuffixVerdict | None = None
 
     def to_json(self) -> dict[str, object]:
         """The result as the report of ``verify`` shows it."""
@@ -62,6 +69,7 @@ class DmarcResult:
             "dkim": self.dkim,
             "spf": self.spf,
             "discovery": self.discovery,
+            "suffix_list": self.suffix,
         }
 
 
@@ -102,7 +110,8 @@ def evaluate(
     walks = yield from _walks(discovery, discovery.record, [domain for _, domain in passed + unsure])
     held = [_align(method, domain, discovery, discovery.record, walks) for method, domain in passed]
     doubtful = [_align(method, domain, discovery, discovery.record, walks) for method, domain in unsure]
-    return _concluded(author, discovery, held, doubtful)
+    suffix = yield from suffix_verdict(discovery, passed)
+    return replace(_concluded(author, discovery, held, doubtful), suffix=suffix)
 
 
 def _clean(domains: Iterable[str]) -> list[str]:
@@ -156,7 +165,7 @@ def _align(method: str, domain: str, discovery: Discovery, record: DmarcRecord, 
         why = f"relaxed: both belong to {theirs or mine or 'the same Organizational Domain'}"
     else:
         why = f"relaxed: {domain} belongs to {theirs or 'another domain'}, {author} to {mine or 'another'}"
-    return Alignment(method, domain, False, aligned, theirs, why)
+    return Alignment(method, domain, False, aligned, theirs, why, walked)
 
 
 def _same_org_domain(one: Walk, other: Walk) -> bool | None:

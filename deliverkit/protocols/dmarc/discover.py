@@ -69,6 +69,29 @@ class Walk:
         """The Organizational Domain (RFC 9989 §4.10.2); None if an unanswered step could change it."""
         return None if self.unknown else self.org_domain_if({})
 
+    @property
+    def org_reason(self) -> str:
+        """Why this name is the Organizational Domain, by the rules of RFC 9989 §4.10.2."""
+        if self.unknown:
+            return f"could not be told: {self.unknown[0].answer.why()}"
+        for step in self.steps:
+            if step.record and step.record.psd == "n":
+                return f"psd=n at _dmarc.{step.domain}"
+            if step.record and step.record.psd == "y" and step.domain != self.domain:
+                return f"one label below the Public Suffix Domain {step.domain} (psd=y)"
+        if any(step.record for step in self.steps):
+            return "the shortest name on the way that has a record"
+        return "no name on the way has a record, so it is the one where the walk began"
+
+    def to_json(self) -> dict[str, object]:
+        """Where the walk led, and every step."""
+        return {
+            "domain": self.domain,
+            "org_domain": self.org_domain,
+            "org_reason": self.org_reason,
+            "steps": self.steps,
+        }
+
     def org_domain_if(self, psd: Mapping[str, str]) -> str:
         """The Organizational Domain, supposing records with these ``psd`` values at unanswered domains."""
         found = [
@@ -103,15 +126,15 @@ def walk(domain: str) -> Flow[Walk]:
     names = list(walked_names(domain))
     for number, name in enumerate(names):
         answer = yield from ask(f"_dmarc.{name}", "TXT")
-        step = _step(name, answer, names[number + 1] if number + 1 < len(names) else None)
+        step = step_of(name, answer, names[number + 1] if number + 1 < len(names) else None)
         steps.append(step)
         if step.record and step.record.psd in ("y", "n"):
             break
     return Walk(names[0], tuple(steps))
 
 
-def _step(domain: str, answer: Answer, above: str | None) -> Step:
-    """What one answer means for the walk."""
+def step_of(domain: str, answer: Answer, above: str | None) -> Step:
+    """What one answer means for the walk. ``above`` is the domain asked next, None at the end."""
     chosen = [i for i, text in enumerate(answer.texts) if answer.status is Status.OK and is_dmarc(text)]
     records = tuple(parse_dmarc(answer.texts[i]) for i in chosen)
     onward = f"go on to _dmarc.{above}" if above else "no label is left: the walk ends"
@@ -212,6 +235,7 @@ class Discovery:
             "published": self.published,
             "taken_from": self.taken_from,
             "org_domain": self.org_domain,
+            "org_reason": self.walk.org_reason,
             "exists": self.exists,
             "trouble": self.trouble,
             "steps": self.steps,

@@ -6,6 +6,7 @@ faults say where the text departs from it. Which record applies to a domain is `
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ _SWALLOWED = re.compile(r"[\s,]((?:np|sp|p|rua|ruf|adkim|aspf|fo|pct|psd|rf|ri|t
 _FO_PAIRS = ("0", "1", "d", "s", "d:s", "s:d")  # RFC 9989 §4.8; RFC 7489 allowed any list
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DmarcRecord:
     """What a receiver makes of one text.
 
@@ -51,7 +52,7 @@ class DmarcRecord:
     tags: TagList
     faults: tuple[Fault, ...]
 
-    @property
+    @functools.cached_property  # every DMARC rule asks
     def broken_policies(self) -> tuple[str, ...]:
         """Those of sp and np that are there and invalid; they void the policy as a whole (RFC 9989 §4.10.1)."""
         return tuple(name for name in ("sp", "np") if self.tags.get(name) and not getattr(self, name))
@@ -61,7 +62,7 @@ class DmarcRecord:
         """True if the record states a policy: a valid p, and no invalid sp or np."""
         return self.p is not None and not self.broken_policies
 
-    @property
+    @functools.cached_property
     def reports_to(self) -> tuple[ReportUri, ...]:
         """The valid URIs of rua."""
         return tuple(uri for uri in self.rua if uri.valid)
@@ -111,8 +112,9 @@ def looks_like_dmarc(text: str) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_dmarc(text: str) -> DmarcRecord:
-    """Read a DMARC record.
+    """Read a DMARC record. Records are shared: those that are read several times are parsed once.
 
     Fault kinds beside those of `parse_taglist`: ``version`` (fatal), ``missing-semicolon``, ``invalid-policy``,
     ``invalid-value``, ``fo-combination``, ``fo-without-ruf``, ``removed-tag``, ``unknown-tag``, ``policy-not-second``

@@ -5,16 +5,14 @@ What this file will not do: build an ``ipaddress`` object per term. Records hold
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 BITS = {4: 32, 6: 128}
 
 # qnum = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35        RFC 7208 §5.6
-_QNUM = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IP4 = re.compile(rf"{_QNUM}\.{_QNUM}\.{_QNUM}\.{_QNUM}")
-_IP6 = re.compile(r"[0-9A-Fa-f:.]+")  # the rest of RFC 4291 §2.2 is left to the standard library
+_QNUM = {str(number): number for number in range(256)}
+_IP6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")  # RFC 4291 §2.2: nothing longer is an address
 _MAPPED = 0xFFFF << 32
 
 
@@ -23,22 +21,40 @@ class BadAddress(ValueError):
 
 
 def parse_ip4(text: str) -> int | None:
-    """An IPv4 address as an integer, or None."""
-    match = _IP4.fullmatch(text)
-    if match is None:
+    """An IPv4 address as an integer, or None. Octets are decimal, without leading zeros."""
+    try:
+        a, b, c, d = text.split(".")
+        return _QNUM[a] << 24 | _QNUM[b] << 16 | _QNUM[c] << 8 | _QNUM[d]
+    except (ValueError, KeyError):
         return None
-    a, b, c, d = match.groups()
-    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
 
 
 def parse_ip6(text: str) -> int | None:
-    """An IPv6 address as an integer, or None. No zone index, no brackets."""
+    """An IPv6 address as an integer, or None (RFC 4291 §2.2). No zone index, no brackets."""
     if not _IP6.fullmatch(text) or ":" not in text:
         return None
-    try:
-        return int(ipaddress.IPv6Address(text))
-    except ValueError:
+    if "." in text:  # §2.2 3: the last two groups may be written as an IPv4 address
+        head, _, tail = text.rpartition(":")
+        four = parse_ip4(tail)
+        if four is None:
+            return None
+        text = f"{head}:{four >> 16:x}:{four & 0xFFFF:x}"
+    before, gap, after = text.partition("::")
+    groups = before.split(":") if before else []
+    behind = after.split(":") if after else []
+    lacking = 8 - len(groups) - len(behind)
+    if lacking < 1 if gap else lacking:  # §2.2 2: "::" stands for one group of zeros or more, and only once
         return None
+    number = 0
+    try:
+        for group in groups:
+            number = number << 16 | int(group, 16)
+        number <<= 16 * lacking
+        for group in behind:
+            number = number << 16 | int(group, 16)
+    except ValueError:  # an empty group
+        return None
+    return number if max(map(len, groups + behind), default=0) < 5 else None
 
 
 def in_network(address: int, network: int, prefix: int, bits: int) -> bool:
@@ -47,8 +63,16 @@ def in_network(address: int, network: int, prefix: int, bits: int) -> bool:
 
 
 def text_of(address: int, family: int) -> str:
-    """The usual spelling of an address."""
-    return str(ipaddress.IPv4Address(address) if family == 4 else ipaddress.IPv6Address(address))
+    """The usual spelling of an address (RFC 5952)."""
+    if family == 4:
+        return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    text = ":".join([f"{address >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)])
+    framed = f":{text}:"
+    for zeros in range(8, 1, -1):  # RFC 5952 §4.2: the first of the longest runs of two groups or more
+        at = framed.find(f":{'0:' * zeros}")
+        if at >= 0:
+            return f"{framed[1:at]}::{framed[at + 1 + 2 * zeros : -1]}"
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +81,6 @@ class Client:
 
     number: int
     family: int
-    text: str
 
     @classmethod
     def of(cls, text: str) -> Client:
@@ -65,13 +88,18 @@ class Client:
         text = text.strip()
         number = parse_ip4(text)
         if number is not None:
-            return cls(number, 4, text_of(number, 4))
+            return cls(number, 4)
         number = parse_ip6(text)
         if number is None:
             raise BadAddress(f"{text!r} is no IPv4 or IPv6 address")
         if number >> 32 == _MAPPED >> 32:
-            return cls(number & 0xFFFFFFFF, 4, text_of(number & 0xFFFFFFFF, 4))
-        return cls(number, 6, text_of(number, 6))
+            return cls(number & 0xFFFFFFFF, 4)
+        return cls(number, 6)
+
+    @property
+    def text(self) -> str:
+        """The address as it is usually spelt."""
+        return text_of(self.number, self.family)
 
     @property
     def dotted(self) -> str:

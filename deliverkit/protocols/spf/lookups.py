@@ -11,27 +11,47 @@ What this file will not do: know what a mechanism means.
 
 from __future__ import annotations
 
-from deliverkit.flow import Answer, Flow, Question, Status, ask, together
+import functools
+import re
+
+from deliverkit.flow import Answer, Flow, Question, Status, together
 from deliverkit.protocols.spf.address import Client, parse_ip4, parse_ip6
 from deliverkit.protocols.spf.macro import NAME_OCTETS
-from deliverkit.protocols.spf.record import Directive, Result
+from deliverkit.protocols.spf.record import Result
 
 MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evaluation
 MAX_VOIDS = 2  # §4.6.4
 MAX_HOSTS = 10  # §4.6.4, address lookups for one mx; names considered for one ptr
 
+OK = Status.OK
+_LABELS = re.compile(r"[^.]{1,63}(?:\.[^.]{1,63})*")
+
 
 def askable(name: str) -> bool:
     """True if a DNS query can be composed: labels of 1 to 63 octets, 253 in all (RFC 1035 §2.3.4)."""
-    return 0 < len(name) <= NAME_OCTETS and name.isascii() and all(0 < len(label) <= 63 for label in name.split("."))
+    return len(name) <= NAME_OCTETS and name.isascii() and _LABELS.fullmatch(name) is not None
+
+
+def question_about(name: str, type_: str) -> Question | None:
+    """The question for a name; None if no query can carry it."""
+    return _question(name, type_) if len(name) <= NAME_OCTETS else None
+
+
+@functools.lru_cache(maxsize=16_384)
+def _question(name: str, type_: str) -> Question | None:
+    return Question(name.lower(), type_) if askable(name) else None
 
 
 def ask_name(name: str, type_: str) -> Flow[Answer]:
     """Ask; a name that no query can carry does not exist (RFC 7208 §4.8 leaves it open)."""
-    if not askable(name):
-        detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
-        return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
-    return (yield from ask(name.lower(), type_))
+    question = question_about(name, type_)
+    answer: Answer = (yield question) if question else _no_name(name, type_)
+    return answer
+
+
+def _no_name(name: str, type_: str) -> Answer:
+    detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
+    return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
 
 
 class Ended(Exception):
@@ -50,52 +70,53 @@ def permerror(reason: str) -> Ended:
 class Lookups:
     """The counters of one check_host, over all the records it enters, and the answers of the term at hand."""
 
-    def __init__(self, client: Client, strict_voids: bool) -> None:
-        self.client = client
-        self.strict = strict_voids
-        self.lookups = 0
-        self.voids = 0
-        self.voids_strict = 0
-        self.unanswered = ""
-        self.answers: list[Answer] = []
-        self._validated: tuple[str, ...] | None = None
-
-    def count_lookup(self, term: str) -> None:
-        self.lookups += 1
-        if self.lookups > MAX_LOOKUPS:  # §4.6.4
-            raise permerror(f"{term} is the eleventh term that queries DNS (RFC 7208 §4.6.4)")
+    client: Client
+    strict: bool  # the void lookups that count are those of the RFC's letter
+    four: bool  # the client's family
+    answers: list[Answer]
+    lookups = 0
+    voids = 0
+    voids_strict = 0
+    unanswered = ""
+    _validated: tuple[str, ...] | None = None
 
     def asked(self, name: str, type_: str) -> Flow[Answer]:
         """One question of the term at hand; no answer is temperror (§5)."""
-        answer = yield from ask_name(name, type_)
+        question = question_about(name, type_)
+        answer: Answer = (yield question) if question else _no_name(name, type_)
         self.answers.append(answer)
         self.require(answer)
         return answer
 
     def require(self, answer: Answer) -> None:
-        if not answer.known:
+        if answer.status is not OK and not answer.known:
             self.unanswered = self.unanswered or answer.why()
             raise Ended(Result.TEMPERROR, f"{answer.why()} (RFC 7208 §5)")
 
     def addresses(self, name: str) -> Flow[tuple[Answer, Answer | None]]:
         """The client's family (§5), and the other one if the name exists without addresses of the first."""
-        wanted = self.client.question
-        found = yield from ask_name(name, wanted)
+        wanted = "A" if self.four else "AAAA"
+        question = question_about(name, wanted)
+        found: Answer = (yield question) if question else _no_name(name, wanted)
         if found.status is not Status.NODATA:
             return found, None
         other = yield from ask_name(name, "AAAA" if wanted == "A" else "A")
         return found, other
 
-    def compare(self, directive: Directive, found: Answer, other: Answer | None) -> str | None:
-        """Look at one host's addresses: temperror, a void lookup, or the address that matches."""
+    def compare(self, shifts: tuple[int, int], found: Answer, other: Answer | None) -> str | None:
+        """Look at one host's addresses: temperror, a void lookup, or the address that matches.
+
+        ``shifts`` says for IPv4 and IPv6 how many bits of an address do not count.
+        """
         self.answers.append(found)
         self.require(found)
         if not found.records:
             self.void(found, other)
-        four = self.client.family == 4
+        parse, shift = (parse_ip4, shifts[0]) if self.four else (parse_ip6, shifts[1])
+        client = self.client.number
         for text in found.records:
-            number = parse_ip4(text) if four else parse_ip6(text)
-            if number is not None and self.client.within(number, directive.prefix4 if four else directive.prefix6):
+            number = parse(text)
+            if number is not None and (number ^ client) >> shift == 0:
                 return str(text)
         return None
 

@@ -99,6 +99,8 @@ def parse_macro_string(text: str, start: int = 0, *, explanation: bool = False) 
 
     Fault spans are shifted by ``start``. Kinds: ``macro-syntax``, ``unknown-macro``, ``exp-only-macro``.
     """
+    if "%" not in text:
+        return MacroString(text, (text,) if text else ()), []
     pieces: list[Piece] = []
     faults: list[Fault] = []
     letters: set[str] = set()
@@ -159,7 +161,7 @@ def parse_domain_spec(text: str, start: int = 0) -> tuple[MacroString, list[Faul
     Further fault kinds: ``ip-as-domain`` (an address where a name belongs) and ``bad-domain``.
     """
     parsed, faults = parse_macro_string(text, start)
-    if faults or _ends_in_macro(text):
+    if faults or ("%" in text and _ends_in_macro(text)):
         return parsed, faults
     span = (start, start + len(text))
     if len(text) < 50 and _ADDRESS_LIKE.fullmatch(text):
@@ -195,8 +197,19 @@ def expand(string: MacroString, context: MacroContext) -> str:
 
 
 def expand_name(string: MacroString, context: MacroContext) -> str:
-    """The expansion as a domain name: no final dot, cut from the left to 253 octets at a dot (§7.3)."""
-    name = expand(string, context).removesuffix(".")
+    """The expansion as a domain name (§7.3)."""
+    return _name(expand(string, context))
+
+
+def literal_name(string: MacroString) -> str:
+    """The expansion of a literal macro-string as a domain name: the same for every client and sender."""
+    text = string.text
+    return _name("".join([piece for piece in string.pieces if isinstance(piece, str)]) if "%" in text else text)
+
+
+def _name(text: str) -> str:
+    """No final dot, cut from the left to 253 octets at a dot (§7.3)."""
+    name = text.removesuffix(".")
     while len(name) > NAME_OCTETS and "." in name:
         name = name.partition(".")[2]
     return name

@@ -25,6 +25,7 @@ from deliverkit.protocols.spf.macro import MacroString, parse_domain_spec, parse
 MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 LOOKUP_TERMS = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})  # RFC 7208 §4.6.4
 LONGEST_DETAIL = 200  # a term may be as long as the record
+LARGEST_KEPT = 8192  # octets: larger records are read anew each time, for strangers write them and memory is ours
 REPORTING_MODIFIERS = frozenset({"ra", "rp", "rr"})  # RFC 6652 §3
 
 
@@ -125,20 +126,63 @@ _OTHER_HALF = re.compile(
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def parse_record(text: str) -> Record:
-    """Parse one record that `is_spf` selected. Records are shared between evaluations: parsed once, kept."""
+    """Parse one record that `is_spf` selected. Records are shared by many domains: parsed once, kept."""
+    return _kept(text) if len(text) <= LARGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Record:
     reader = _Reader(text)
     if not is_spf(text):
         reader.fault("no-version", "the record does not begin with v=spf1 and a space", 0, min(len(text), 6))
-    words = list(re.finditer(r"[^ ]+", text[6:]))
-    for place, match in enumerate(words):
-        after = words[place + 1][0] if place + 1 < len(words) else ""
-        if _HALF.fullmatch(match[0]) and _OTHER_HALF.fullmatch(after):
-            reader.cut_in_two(match[0], after, match.start() + 6, words[place + 1].end() + 6)
-        elif not (place and reader.cut_ends_at(match.end() + 6)):
-            reader.term(match[0], match.start() + 6)
+    words, at = [], 6
+    for word in text[6:].split(" "):
+        if word:
+            words.append((word, at))
+        at += len(word) + 1
+    cut = False  # this word is the second half of a term that was cut in two
+    for place, (word, start) in enumerate(words):
+        if word[-1] == ":" and _HALF.fullmatch(word):
+            after, begins = words[place + 1] if place + 1 < len(words) else ("", 0)
+            if _OTHER_HALF.fullmatch(after):
+                reader.cut_in_two(word, after, start, begins + len(after))
+                cut = True
+                continue
+        if not cut and not reader.plain(word, start):
+            reader.term(word, start)
+        cut = False
     return reader.record()
+
+
+_kept = functools.lru_cache(maxsize=4096)(_read)
+functools.update_wrapper(parse_record, _read, assigned=(), updated=())
+
+
+def forget() -> None:
+    """Forget every record that was read (for measurements)."""
+    _kept.cache_clear()
+
+
+# names without macros that end in letters: a toplabel (§7.1), and no address
+PLAIN_NAME = r"(?:[A-Za-z0-9_-]+\.)+[A-Za-z]{2,}"
+PLAIN = re.compile(rf"([-+~?]?)(?:(include|a|mx|exists):({PLAIN_NAME})|(all|a|mx))")
+_PREFIXES = {str(length): length for length in range(129)}
+
+
+def plain_network(text: str) -> tuple[int, int, int] | None:
+    """Family, network and prefix length of a term such as ``ip4:192.0.2.0/24``, as nearly all are written."""
+    kind = text[:4]
+    if kind == "ip4:":
+        address, slash, digits = text[4:].partition("/")
+        number = parse_ip4(address)
+        prefix = _PREFIXES.get(digits, 99) if slash else 32
+        return (4, number, prefix) if number is not None and prefix <= 32 else None
+    if kind == "ip6:":
+        address, slash, digits = text[4:].partition("/")
+        number = parse_ip6(address)
+        prefix = _PREFIXES.get(digits, 999) if slash else 128
+        return (6, number, prefix) if number is not None and prefix <= 128 else None
+    return None
 
 
 class _Reader:
@@ -146,40 +190,55 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.clean = text.isascii() and text.isprintable()  # visible US-ASCII and spaces
         self.terms: list[Term] = []
+        self.directives: list[Directive] = []
         self.faults: list[Fault] = []
-        self.modifiers: set[str] = set()
-        self.cut_end = -1
+        self.modifiers: set[str] = set()  # redirect and exp that were met, and the first of each without a fault:
+        self.named: dict[str, Modifier] = {}
 
     def fault(self, kind: str, detail: str, start: int, end: int, *, fatal: bool = True) -> None:
         detail = detail if len(detail) <= LONGEST_DETAIL else f"{detail[: LONGEST_DETAIL - 1]}…"
         self.faults.append(Fault(kind, detail, (start, end), fatal))
 
     def record(self) -> Record:
-        modifiers = [t for t in self.terms if isinstance(t, Modifier)]
         return Record(
             self.text,
             tuple(self.terms),
             tuple(sorted(self.faults, key=lambda f: f.span)),
-            tuple(t for t in self.terms if isinstance(t, Directive)),
-            next((m for m in modifiers if m.name == "redirect"), None),
-            next((m for m in modifiers if m.name == "exp"), None),
+            tuple(self.directives),
+            self.named.get("redirect"),
+            self.named.get("exp"),
         )
+
+    def directive(self, directive: Directive) -> None:
+        self.terms.append(directive)
+        self.directives.append(directive)
+
+    def plain(self, text: str, start: int) -> bool:
+        """Read a term that is written as nearly all are; False leaves it to `term`, which would read it alike."""
+        span, network = (start, start + len(text)), plain_network(text)
+        if network:
+            prefixes = (network[2], 128) if network[0] == 4 else (32, network[2])
+            self.directive(Directive(text, span, "+", text[:3], None, network[1], *prefixes))
+            return True
+        match = PLAIN.fullmatch(text)
+        if match is None:
+            return False
+        qualifier, kind, name, bare = match.groups()
+        spec = MacroString(name, (name,)) if name else None
+        self.directive(Directive(text, span, qualifier or "+", kind or bare, spec))
+        return True
 
     def cut_in_two(self, head: str, tail: str, start: int, end: int) -> None:
         """``include: example.com``: a space after the colon, which makes two broken terms of one."""
         self.fault("stray-space", f"no space belongs into a term: write {head}{tail}", start, end)
-        self.cut_end = end
-
-    def cut_ends_at(self, end: int) -> bool:
-        """True for the second half of a term that was cut in two."""
-        return self.cut_end == end
 
     def term(self, text: str, start: int) -> None:
         """Read one term: a modifier has its "=" before any ":" or "/" (§4.6.1), everything else is a directive."""
-        if self._foreign_characters(text, start):
+        if not self.clean and self._foreign_characters(text, start):
             return
-        modifier = re.match(r"([A-Za-z][A-Za-z0-9\-_.]*)=", text)
+        modifier = re.match(r"([A-Za-z][A-Za-z0-9\-_.]*)=", text) if "=" in text else None
         if modifier:
             self._modifier(text, start, modifier[1])
         else:
@@ -221,7 +280,9 @@ class _Reader:
             return
         spec = self._domain_spec(value, at)
         if spec:
-            self.terms.append(Modifier(text, (start, end), kind, spec, (at, end)))
+            modifier = Modifier(text, (start, end), kind, spec, (at, end))
+            self.terms.append(modifier)
+            self.named.setdefault(kind, modifier)
 
     def _unknown_modifier(self, name: str, value: str, text: str, start: int) -> None:
         """unknown-modifier = name "=" macro-string (§6); ``include=`` is one, and so has no effect."""
@@ -245,7 +306,7 @@ class _Reader:
     def _directive(self, text: str, start: int) -> None:
         qualifier = text[0] if text[0] in QUALIFIERS else ""
         body = text[len(qualifier) :]
-        name = re.split("[:/]", body, maxsplit=1)[0]
+        name = body.partition(":")[0].partition("/")[0]
         rest, at = body[len(name) :], start + len(qualifier) + len(name)
         kind = name.lower()
         if kind not in MECHANISMS:
@@ -261,7 +322,7 @@ class _Reader:
             fields = self._target(kind, rest, at)
         if fields is not None:
             span = (start, start + len(text))
-            self.terms.append(Directive(text, span, qualifier or "+", kind, **fields))
+            self.directive(Directive(text, span, qualifier or "+", kind, **fields))
 
     def _bare(self, rest: str, at: int) -> dict[str, Any] | None:
         """all = "all" (§5.1)"""
@@ -346,7 +407,7 @@ class _Reader:
 
     def _missing_space(self, text: str, at: int) -> bool:
         """``ip4:192.0.2.1~all``: the next term stands in this one."""
-        match = re.search(r"[-~?+]all$", text, re.IGNORECASE)
+        match = re.search(r"[-~?+]all$", text, re.IGNORECASE) if text[-3:].lower() == "all" else None
         if not match or not match.start():
             return False
         self.fault("missing-space", f"no space before {match[0]}", at + match.start(), at + match.end())

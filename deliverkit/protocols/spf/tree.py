@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from deliverkit.flow import Answer, Flow, Question, Status, ask, together
 from deliverkit.protocols.spf.address import Client
-from deliverkit.protocols.spf.lookups import MAX_HOSTS, askable
+from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS, askable
 from deliverkit.protocols.spf.macro import MacroContext, MacroString, expand_name
 from deliverkit.protocols.spf.record import LOOKUP_TERMS, Directive, Modifier, Record, Term, parse_record, select
 
@@ -45,6 +45,10 @@ class State(StrEnum):
     LOOP = "loop"  # the name is its own ancestor
     DYNAMIC = "dynamic"  # the name depends on the sender or the client
     CUT = "cut"  # our own bounds
+
+
+BROKEN = frozenset({State.INVALID, State.MANY, State.NONE, State.NXDOMAIN, State.LOOP})
+"""What makes a record that leads there a permerror (RFC 7208 §4.5, §4.6, §5.2, §6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,13 @@ class Tree:
     cut: bool
     answers: dict[Question, Answer]
 
+    @property
+    def permerror(self) -> bool:
+        """True if there is an evaluation that ends in permerror."""
+        over = any(w.lookup_count > MAX_LOOKUPS or w.void_count > MAX_VOIDS for w in self.worst)
+        crowded = any(len(branch.hosts) > MAX_HOSTS for _, branch in self.root.entered())
+        return over or crowded or any(node.state in BROKEN for node in self.root.walk())
+
 
 def spf_tree(domain: str, known: dict[Question, Answer] | None = None) -> Flow[Tree]:
     """Grow the tree of a domain. ``known`` are answers already in hand."""
@@ -176,7 +187,8 @@ def spf_tree(domain: str, known: dict[Question, Answer] | None = None) -> Flow[T
         heard = yield from together(*(ask(q.name, q.type) for q in lacking))
         answers.update(zip(lacking, heard, strict=True))
     unknown = tuple(dict.fromkeys(a.why() for q, a in answers.items() if q in grower.used and not a.known))
-    worst = (worst_path(root, 4), worst_path(root, 6))
+    four = worst_path(root, 4)
+    worst = (four, worst_path(root, 6, four.lookups))
     return Tree(root, worst, unknown, grower.cut or bool(grower.lacking), answers)
 
 
@@ -292,17 +304,22 @@ class _Grower:
 # -- the worst path -------------------------------------------------------------------------------------
 
 
-def worst_path(root: Node, family: int) -> WorstPath:
-    """The dearest evaluation for clients of a family: by lookups, by voids, by voids to the letter."""
+def worst_path(root: Node, family: int, lookups: Steps | None = None) -> WorstPath:
+    """The dearest evaluation for clients of a family: by lookups (the same for both), by voids, by voids to the letter.
+
+    Most trees have no void at all, and then the paths need not be walked.
+    """
 
     def void(strict: bool) -> Callable[[Branch], int]:
         return lambda branch: branch.voids(family, strict=strict)
 
+    any_void = any(branch.voids(family, strict=True) for _, branch in root.entered())
+    strict = _dearest(root, void(True)) if any_void else ()
     return WorstPath(
         family,
-        _dearest(root, lambda branch: int(branch.counts)),
-        _dearest(root, void(False)),
-        _dearest(root, void(True)),
+        _dearest(root, lambda branch: int(branch.counts)) if lookups is None else lookups,
+        _dearest(root, void(False)) if strict else (),  # whatever is void is void to the letter
+        strict,
     )
 
 

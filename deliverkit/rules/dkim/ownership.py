@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from deliverkit.facts.base import needs
 from deliverkit.facts.dkim import SelectorFacts
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import Draft, Evidence, Severity, evidence_of, finding
-from deliverkit.rules.dkim.reading import each, to_publish
+from deliverkit.findings import Draft, Evidence, RecordText, Severity, evidence_of, finding
+from deliverkit.rules.dkim.reading import each
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -43,7 +43,7 @@ def private_key_mismatch(facts: DomainFacts) -> Findings:
         yield finding(
             f"{one.name} publishes another key ({published}) than the private key has ({private.type} {private.bits})",
             at=evidence_of(one.answer),
-            records=(to_publish(one.name, private.record),),
+            records=(RecordText(one.name, "TXT", private.record),),
         )
 
     yield from each((one for one in facts.dkim.given if one.key_file and one.key_file.key), judge)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.dkim import SelectorFacts
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import Draft, RecordText, Severity, evidence_of, finding
+from deliverkit.findings import Draft, RecordText, Severity, evidence_of, finding, standing
 from deliverkit.flow import Status
 from deliverkit.protocols.dkim.key import looks_like_key, parse_key
-from deliverkit.rules.dkim.reading import at, each, to_publish
+from deliverkit.rules.dkim.reading import at, each
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -31,6 +31,7 @@ def no_key_at_selector(facts: DomainFacts) -> Findings:
             at=() if one.problem else evidence_of(one.answer),
             fix=_way_back(one),
             records=_record_for(one),
+            removes=tuple(r for wrong in one.misplaced for r in standing(wrong.answer, wrong.index)),
         )
 
     yield from each(facts.dkim.given, judge)
@@ -67,9 +68,9 @@ def _record_for(one: SelectorFacts) -> tuple[RecordText, ...]:
     if one.problem:
         return ()
     if one.key_file and one.key_file.key:
-        return (to_publish(one.name, one.key_file.key.record),)
+        return (RecordText(one.name, "TXT", one.key_file.key.record),)
     usable = [wrong.text for wrong in one.misplaced if parse_key(wrong.text).usable]
-    return (to_publish(one.name, usable[0]),) if usable else ()
+    return (RecordText(one.name, "TXT", usable[0]),) if usable else ()
 
 
 @rule("DKIM002", Severity.ERROR, "RFC 6376 §6.1.2")
@@ -138,10 +139,16 @@ def key_only_by_wildcard(facts: DomainFacts) -> Findings:
     def judge(one: SelectorFacts) -> Iterable[Draft]:
         if one.wildcard and any(record.usable for _, record in one.records):
             guard = facts.dkim.scan.guard
+            covered = [other for other in facts.dkim.given if other.raw("wildcard") is True]
             yield finding(
                 f"{guard.question.name}, a name nobody made, answers like {one.name}",
                 at=evidence_of(guard),
-                records=tuple(to_publish(one.name, record.shown()) for _, record in one.records[:1]),
+                records=tuple(
+                    RecordText(other.name, "TXT", record.shown())
+                    for other in covered
+                    for _, record in other.records[:1]
+                ),
+                removes=tuple(RecordText(f"*._domainkey.{facts.name}", "TXT", text) for text in guard.texts),
             )
 
     yield from each(facts.dkim.given, judge)

@@ -93,13 +93,8 @@ def as_it_should_be(key: Key) -> tuple[RecordText, ...]:
     if not record.public_key or record.material is None or record.fault("truncated-key", "bad-key"):
         return ()
     flags = f"t={':'.join(record.flags)}; " if record.flags else ""
-    return (to_publish(one.name, f"v=DKIM1; k={record.material}; {flags}p={base64.b64encode(_raw(record)).decode()}"),)
-
-
-def to_publish(name: str, text: str) -> RecordText:
-    """The record for a zone file: a text over 255 octets is several strings of one record (RFC 6376 §3.6.2.2)."""
-    strings = [text[at : at + 255] for at in range(0, len(text), 255)]
-    return RecordText(name, "TXT", text if len(strings) < 2 else " ".join(f'"{string}"' for string in strings))
+    material = base64.b64encode(_raw(record)).decode()
+    return (RecordText(one.name, "TXT", f"v=DKIM1; k={record.material}; {flags}p={material}"),)
 
 
 def _raw(record: KeyRecord) -> bytes:

@@ -1,45 +1,14 @@
-"""What the DMARC record in force asks for: policies without teeth, gaps below the domain, test mode, psd."""
+"""What the DMARC record in force asks for: gaps below the domain, test mode, psd. How strict it is: `rollout`."""
 
 from __future__ import annotations
 
-import re
-
-from deliverkit.facts.base import Missing, NotApplicable, needs
+from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Severity, finding
 from deliverkit.names import labels
-from deliverkit.protocols.dmarc.record import POLICIES
-from deliverkit.rules.dmarc.reading import evidence, stated_policy, with_reports
+from deliverkit.rules.dmarc.reading import evidence, rank, sends_nothing, stated_policy
 from deliverkit.rules.dmarc.repair import proposal
 from deliverkit.rules.registry import Findings, rule
-
-_ALL_FAILS = re.compile(r"v=spf1\s+-all\s*", re.IGNORECASE).fullmatch
-
-
-@rule("DMARC020", Severity.WARNING, "RFC 9989 §5.1.5")
-def watching_without_reports(facts: DomainFacts) -> Findings:
-    """The DMARC policy is none, and no reports are asked for.
-
-    Why: p=none protects nobody; its one use is to collect reports, and there is no address for them.
-    Fix: add rua=mailto: with an address of yours, read the reports for some weeks, then raise the policy.
-    """
-    record = stated_policy(facts)
-    if record.p == "none" and not record.rua:
-        at = evidence(facts.dmarc, [record.span("p")])
-        yield finding("p=none without rua", at=at, records=with_reports(facts, record))
-
-
-@rule("DMARC021", Severity.NOTE, "RFC 9989 §5.1.5")
-def watching_only(facts: DomainFacts) -> Findings:
-    """The DMARC policy is none: forged mail is reported, not stopped.
-
-    Why: it is the right first step, but only quarantine or reject keeps others from sending in your name.
-    Fix: when the reports of a month show your own mail aligned, publish p=quarantine, and a month later p=reject.
-    """
-    record = stated_policy(facts)
-    if record.p == "none" and record.rua:
-        at, records = evidence(facts.dmarc, [record.span("p")]), proposal(facts.dmarc, record, p="quarantine")
-        yield finding("p=none with reports: the first step of a rollout", at=at, records=records)
 
 
 @rule("DMARC022", Severity.WARNING, "RFC 9989 §4.7")
@@ -50,7 +19,7 @@ def subdomains_weaker(facts: DomainFacts) -> Findings:
     Fix: remove sp, so that p covers the subdomains, or raise it to the same policy.
     """
     record = stated_policy(facts)
-    if record.sp and record.p and _rank(record.sp) < _rank(record.p) and _at_the_top(facts):
+    if record.sp and record.p and rank(record.sp) < rank(record.p) and _at_the_top(facts):
         yield finding(
             f"sp={record.sp} although p={record.p}",
             at=evidence(facts.dmarc, [record.span("sp")]),
@@ -67,7 +36,7 @@ def nonexistent_subdomains_weaker(facts: DomainFacts) -> Findings:
     """
     record = stated_policy(facts)
     below, tag = record.asked("sp")
-    if record.np and _rank(record.np) < _rank(below) and _at_the_top(facts):
+    if record.np and rank(record.np) < rank(below) and _at_the_top(facts):
         yield finding(
             f"np={record.np} although {tag}={below}",
             at=evidence(facts.dmarc, [record.span("np")]),
@@ -84,7 +53,7 @@ def nonexistent_subdomains_open(facts: DomainFacts) -> Findings:
     """
     record = stated_policy(facts)
     policy, tag = record.asked("np")
-    weaker = record.sp is not None and record.p is not None and _rank(record.sp) < _rank(record.p)  # DMARC022
+    weaker = record.sp is not None and record.p is not None and rank(record.sp) < rank(record.p)  # DMARC022
     if record.np is None and policy != "reject" and not weaker and _at_the_top(facts):
         yield finding(
             f"np is absent, so {tag}={policy} covers them",
@@ -203,27 +172,12 @@ def reject_without_dkim(facts: DomainFacts) -> Findings:
     Fix: sign all mail with DKIM; if it is signed already, name the selector so that its key can be checked.
     """
     stated_policy(facts)
-    if facts.dmarc.discovery.published != "reject" or facts.parked or _sends_nothing(facts):
+    if facts.dmarc.discovery.published != "reject" or facts.parked or sends_nothing(facts):
         raise NotApplicable
     dkim = facts.dkim
     if not any(record.public_key for one in dkim.selectors for _, record in one.records):
         how_far = "there is none" if dkim.scan.nothing_below else f"{len(dkim.scan.tried)} usual selectors were tried"
         yield finding(f"no DKIM key of {facts.name} was found: {how_far}", at=evidence(facts.dmarc))
-
-
-def _sends_nothing(facts: DomainFacts) -> bool:
-    """True if the SPF record, where it was observed, says that no mail comes from the domain."""
-    spf = facts.raw("spf")
-    return (
-        not isinstance(spf, Missing)
-        and spf.answer.known
-        and spf.record is not None
-        and _ALL_FAILS(spf.record) is not None
-    )
-
-
-def _rank(policy: str) -> int:
-    return POLICIES.index(policy)
 
 
 def _at_the_top(facts: DomainFacts) -> bool:

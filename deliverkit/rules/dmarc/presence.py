@@ -5,7 +5,7 @@ from __future__ import annotations
 from deliverkit.facts.base import Missing, NotApplicable, needs
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import RecordText, Severity, evidence_of, finding
+from deliverkit.findings import RecordText, Severity, evidence_of, finding, standing
 from deliverkit.flow import Status
 from deliverkit.protocols.dmarc.discover import Step
 from deliverkit.protocols.dmarc.record import DmarcRecord
@@ -65,6 +65,7 @@ def record_in_the_wrong_place(facts: DomainFacts) -> Findings:
             f"the record stands at {stray.name}, {stray.mistake}, and there is none at _dmarc.{facts.name}",
             at=evidence_of(stray.answer, stray.index),
             records=(_record(facts, stray.text),),
+            removes=standing(stray.answer, stray.index),
         )
 
 

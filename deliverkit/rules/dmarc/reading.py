@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from deliverkit.facts.base import Missing, NotApplicable, needs
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Evidence, RecordText, evidence_of
-from deliverkit.protocols.dmarc.record import DmarcRecord
+from deliverkit.protocols.dmarc.record import POLICIES, DmarcRecord
 from deliverkit.protocols.fault import Fault
 from deliverkit.rules.dmarc.repair import proposal
 
@@ -61,3 +62,22 @@ def with_reports(facts: DomainFacts, record: DmarcRecord) -> tuple[RecordText, .
     if told and where == facts.name and not (mx.receives or mx.implicit):
         return ()
     return proposal(facts.dmarc, record, rua=f"mailto:dmarc@{where}")
+
+
+_ALL_FAILS = re.compile(r"v=spf1\s+-all\s*", re.IGNORECASE).fullmatch
+
+
+def sends_nothing(facts: DomainFacts) -> bool:
+    """True if the SPF record, where it was observed, says that no mail comes from the domain."""
+    spf = facts.raw("spf")
+    return (
+        not isinstance(spf, Missing)
+        and spf.answer.known
+        and spf.record is not None
+        and _ALL_FAILS(spf.record) is not None
+    )
+
+
+def rank(policy: str) -> int:
+    """0 for none, 1 for quarantine, 2 for reject."""
+    return POLICIES.index(policy)

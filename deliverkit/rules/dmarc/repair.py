@@ -5,6 +5,7 @@ A repair keeps every tag that is valid or whose meaning is plain, and drops the 
 
 from __future__ import annotations
 
+import functools
 import re
 
 from deliverkit.facts.dmarc import DmarcFacts
@@ -24,6 +25,7 @@ def proposal(dmarc: DmarcFacts, record: DmarcRecord, **changes: str | None) -> t
     return (RecordText(f"_dmarc.{where}", "TXT", rewritten(mended(record.text), **changes)),)
 
 
+@functools.lru_cache(maxsize=1024)
 def mended(text: str) -> DmarcRecord:
     """The record read again after the slips of the pen were put right: quotes, backslashes, separators, the version."""
     bare = re.sub(rf"[\"'{TYPOGRAPHIC}\\]", "", text).strip()

@@ -10,6 +10,7 @@ from deliverkit.rules.dmarc.reading import listed, of_faults, record_in_force
 from deliverkit.rules.dmarc.repair import proposal
 from deliverkit.rules.registry import Findings, rule
 
+_MILDER = {"reject": "quarantine", "quarantine": "none"}
 _BREAKS = (
     "invalid-value",
     "missing-semicolon",
@@ -95,17 +96,18 @@ def percentage_left_over(facts: DomainFacts) -> Findings:
     """The DMARC record still limits its policy to a percentage of the mail.
 
     Why: pct was removed; receivers on RFC 9989 apply the policy to all mail, older ones only to a part of it.
-    Fix: remove pct; where it was 0 to test a policy, publish t=y in its place.
+    Fix: remove pct; where it was 0, publish the milder policy that older receivers applied because of it.
     """
     record = record_in_force(facts)
     sampled = [fault for fault in record.faults_of("removed-tag") if _samples(record, fault)]
     if sampled:
         value = record.tags.value("pct") or ""
-        test_mode = "y" if value == "0" or record.t else None
+        milder = _MILDER.get(record.p or "") if value == "0" else None  # RFC 7489 §6.6.4: what 0 % come to
+        change = {"p": milder} if milder else {}
         yield finding(
             f"pct={value}: receivers differ in how much of your mail the policy covers",
             at=of_faults(facts.dmarc, sampled),
-            records=proposal(facts.dmarc, record, t=test_mode),
+            records=proposal(facts.dmarc, record, **change),
         )
 
 

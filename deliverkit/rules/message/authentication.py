@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import Unobserved, needs
+from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.message import MessageFacts, SpfResult
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
 from deliverkit.protocols.dkim.verify import Kind
 from deliverkit.protocols.dmarc.align import DmarcResult
+from deliverkit.protocols.dmarc.suffixes import SuffixVerdict
 from deliverkit.protocols.iprev import IprevResult
 from deliverkit.protocols.spf.record import Result
 from deliverkit.rules.message.places import at_field, for_ordinary_mail
@@ -175,7 +176,7 @@ def _why(facts: MessageFacts, dmarc: DmarcResult) -> str:
     for number, verdict in enumerate(authentication.dkim):
         if verdict.result.value != "pass":
             changed = "the body was changed after signing" if verdict.kind is Kind.BODY_HASH else verdict.detail
-            cause = authentication.mutation(number) or changed
+            cause = authentication.cause(number) or changed
             parts.append(f"the DKIM signature of {verdict.domain or 'nobody'} does not pass: {cause}")
         elif verdict.testing:
             parts.append(f"the key of {verdict.domain} is in test mode (t=y), so its signature earns nothing")
@@ -264,3 +265,32 @@ def dmarc_by_spf_only(facts: MessageFacts) -> Findings:
         field = facts.header.first("from")
         said = f"{dmarc.header_from}: {_why(facts, dmarc)}"
         yield finding(said, at=(at_field(facts, field),) if field else (), fix=_way_out(facts))
+
+
+@rule("MSG044", Severity.NOTE, "RFC 9989 §4.10.2, RFC 7489 §3.1")
+def dmarc_depends_on_the_method(facts: MessageFacts) -> Findings:
+    """DMARC ends differently by the tree walk and by the public suffix list.
+
+    Why: receivers move from the list of RFC 7489 to the walk of RFC 9989 one by one; until then this message passes at
+    some and fails at others.
+    Fix: sign with the very domain in From (d= equal to it): that aligns by both methods.
+    """
+    dmarc = facts.authentication.dmarc
+    suffix = needs(dmarc.suffix)
+    if dmarc.result == "temperror" or suffix.result is None:  # other rules say what could not be told
+        raise NotApplicable
+    if suffix.result != dmarc.result:
+        yield finding(
+            f"{dmarc.result} by the walk, {suffix.result} by the list: {_parted(dmarc, suffix)}", at=_policy(dmarc)
+        )
+
+
+def _parted(dmarc: DmarcResult, suffix: SuffixVerdict) -> str:
+    """Which identifiers align by one method alone; or the records that differ."""
+    by_walk = {(one.method, one.domain): one.aligned for one in (*dmarc.dkim, *([dmarc.spf] if dmarc.spf else []))}
+    parted = [
+        f"{method} {domain} aligns with {dmarc.header_from} by the {'list' if aligned else 'walk'} alone"
+        for method, domain, aligned in suffix.aligned
+        if aligned != by_walk.get((method, domain))
+    ]
+    return "; ".join(parted) or f"the list finds {'another' if suffix.answer.record else 'no'} record"

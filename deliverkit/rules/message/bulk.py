@@ -200,7 +200,7 @@ def _failing(facts: MessageFacts) -> Iterator[str]:
     authentication = facts.authentication
     for number, verdict in enumerate(authentication.dkim):
         why = "the key is in test mode (t=y)" if verdict.testing and not verdict.kind else verdict.detail
-        yield f"{verdict.domain or '?'}: {authentication.mutation(number) or why}"
+        yield f"{verdict.domain or '?'}: {authentication.cause(number) or why}"
 
 
 @rule("MSG158", Severity.ERROR, "bulk sender requirements of Gmail, Yahoo and Microsoft")

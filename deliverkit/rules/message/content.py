@@ -10,10 +10,11 @@ from deliverkit.facts.base import needs
 from deliverkit.facts.message import MessageFacts
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.message.places import at_field, at_line, short
-from deliverkit.rules.message.shown import Shown, at, in_html, targets, texts
+from deliverkit.rules.message.shown import Shown, Telltale, at, in_html, targets, texts
 from deliverkit.rules.registry import Findings, rule
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = Telltale(
+    ("{{", "{%", "<%", "${", "#{", "%", "*|"),
     r"\{\{(?=[^{}\n]{0,120}\w)[^{}\n]{1,120}\}\}"  # Jinja, Handlebars, Mustache, Go, Angular
     r"|\{%[^%\n]{0,200}%\}"  # Jinja, Liquid, Twig
     r"|<%[^%\n]{0,200}%>"  # ERB, EJS, JSP
@@ -22,13 +23,14 @@ _PLACEHOLDER = re.compile(
     r"|%[A-Za-z]\w{0,40}(?:\.\w{1,40}){1,4}%"  # %recipient.name%
     r"|%%[A-Za-z_]\w{0,60}%%"
     r"|(?<![\w%])%[A-Z]{2,}_[A-Z_]{2,60}%"  # %FIRST_NAME%
-    r"|\*\|[A-Z][A-Z0-9_:]{0,60}\|\*"  # *|FNAME|*
+    r"|\*\|[A-Z][A-Z0-9_:]{0,60}\|\*",  # *|FNAME|*
 )
 _GREETING = (
     r"(?:hi|hello|hey|dear|welcome|good (?:morning|day|evening)"
     r"|hallo|liebe[rs]?|guten tag|bonjour|cher|chère|hola|ciao)"
 )
-_LEAKED = re.compile(
+_LEAKED = Telltale(
+    ("undefined", "null", "nil", "None", "NaN", "Array", "[object ", " at 0x", "Invalid Date"),
     rf"\b(?i:{_GREETING})[ ,]+(?:undefined|null|nil|None|NaN|Array|\(null\))(?=\s*(?:[,.!:;]|$))"
     r"|\[object [A-Z][A-Za-z]*\]"
     r"|<(?:[\w.]+ object|function \w+|bound method [\w.]+) at 0x[0-9a-f]+>"
@@ -36,10 +38,10 @@ _LEAKED = re.compile(
     r"|[:=][ \t]*(?:undefined|NaN|Invalid Date)(?=\s*(?:[.,;]|$))"
     r"|\bundefined undefined\b"
     r"|^[ \t]*(?:undefined|null|NaN)[ \t]*$",  # "None" alone is an answer people give
-    re.MULTILINE,
 )
-_LEAKED_IN_URL = re.compile(
-    r"[/=](?:undefined|null|None|NaN|nil)(?=[/?&#]|$)|(?:\[object|%5Bobject)(?:%20|\+| )\w+|//(?:undefined|null)\b"
+_LEAKED_IN_URL = Telltale(
+    ("undefined", "null", "None", "NaN", "nil", "object"),
+    r"[/=](?:undefined|null|None|NaN|nil)(?=[/?&#]|$)|(?:\[object|%5Bobject)(?:%20|\+| )\w+|//(?:undefined|null)\b",
 )
 # Types Gmail refuses (support.google.com/mail/answer/6590, read 2026), and with it most gateways
 _PROGRAM = re.compile(
@@ -66,12 +68,12 @@ def _urls(facts: MessageFacts) -> Iterator[Shown]:
         yield Shown("List-Unsubscribe", uri, at(facts.unsubscribe.fields[0].line))
 
 
-def _found(facts: MessageFacts, pattern: re.Pattern[str], places: Iterator[Shown]) -> list[Evidence]:
+def _found(facts: MessageFacts, pattern: Telltale, places: Iterator[Shown]) -> list[Evidence]:
     """Each distinct match once, the line around it as evidence."""
     seen: dict[str, Evidence] = {}
     for shown in places:
-        samples = {match[0].strip() for match in pattern.finditer(shown.code)}
-        for match in pattern.finditer(shown.text):
+        samples = {match[0].strip() for match in pattern.matches(shown.code)}
+        for match in pattern.matches(shown.text):
             if len(seen) >= _MOST_SHOWN:
                 return list(seen.values())
             if match[0].strip() not in seen and match[0].strip() not in samples:

@@ -16,6 +16,7 @@ from deliverkit.findings import Evidence, Severity, evidence_of, finding
 from deliverkit.names import within
 from deliverkit.protocols.dkim.key import RECOMMENDED, parse_key
 from deliverkit.protocols.dkim.verify import MOST_SIGNATURES, Kind, Result, SignatureVerdict
+from deliverkit.rules.message.changes import evidence_for, fix_for
 from deliverkit.rules.message.places import at_field, for_ordinary_mail
 from deliverkit.rules.registry import Findings, rule
 
@@ -36,13 +37,18 @@ def _failed(facts: MessageFacts, *kinds: Kind) -> Findings:
     if unanswered and not found:
         raise Unobserved(unanswered[0].detail)
     for number, verdict in found:
-        yield finding(_detail(facts, number, verdict), at=_evidence(facts, number, verdict))
+        search = facts.authentication.search(number)
+        at = (*_evidence(facts, number, verdict), *evidence_for(facts, search))
+        yield finding(_detail(facts, number, verdict), at=at, fix=fix_for(search))
 
 
 def _detail(facts: MessageFacts, number: int, verdict: SignatureVerdict) -> str:
     """What was done to the message, where that is known, else what the verifier saw of it."""
-    how = facts.authentication.mutation(number)
-    return f"{_name(verdict)}: {how or verdict.detail}{_when_it_arrived(facts, verdict)}"
+    search = facts.authentication.search(number)
+    cause = search.cause if search else None
+    said = [verdict.detail, cause] if verdict.kind in OF_KEY else [cause or verdict.detail]
+    said.append(search.rest if search else "")
+    return f"{_name(verdict)}: {'; '.join(part for part in said if part)}{_when_it_arrived(facts, verdict)}"
 
 
 def _when_it_arrived(facts: MessageFacts, verdict: SignatureVerdict) -> str:
@@ -55,6 +61,9 @@ def _when_it_arrived(facts: MessageFacts, verdict: SignatureVerdict) -> str:
         f"; it was good when the message arrived ({when:%Y-%m-%d %H:%M:%S} UTC by its topmost Received field):"
         f" verify with --now {when:%Y-%m-%dT%H:%M:%SZ}"
     )
+
+
+OF_KEY = (Kind.WRONG_KEY, Kind.KEY_ABSENT, Kind.REVOKED, Kind.KEY_UNUSABLE)  # the verdict's words say what is wrong
 
 
 def _name(verdict: SignatureVerdict) -> str:
@@ -137,6 +146,7 @@ def body_was_changed(facts: MessageFacts) -> Findings:
     lines, or a program that signs before it has CRLF line ends. The signature counts for nothing.
     Fix: sign last, after everything that touches the message; send lines of at most 998 octets, 7bit,
     quoted-printable or base64, so that no relay has a reason to change them; sign with relaxed body canonicalization.
+    Where the change is proven, the finding names it and says what to do about it.
     """
     yield from _failed(facts, Kind.BODY_HASH)
 
@@ -148,7 +158,8 @@ def header_was_changed(facts: MessageFacts) -> Findings:
     Why: a signed field was rewritten, refolded or added after signing, or the published key does not belong to the
     private key that signed. The signature counts for nothing.
     Fix: compare private and published key (`deliverkit audit DOMAIN --dkim-key SELECTOR=FILE`); if they match, sign
-    after the last program that touches the header, with relaxed header canonicalization.
+    after the last program that touches the header, with relaxed header canonicalization. Where the change is proven,
+    the finding names it and says what to do about it.
     """
     yield from _failed(facts, Kind.SIGNATURE, Kind.WRONG_KEY)
 

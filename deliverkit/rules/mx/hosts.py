@@ -14,7 +14,7 @@ from deliverkit.facts.base import NotApplicable, Unobserved
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.mx import MxFacts, MxHost
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
-from deliverkit.rules.mx.records import at, listed
+from deliverkit.rules.mx.records import at, listed, pointing_at
 from deliverkit.rules.registry import Findings, rule
 
 
@@ -93,6 +93,7 @@ def mx_with_doubled_origin(facts: DomainFacts) -> Findings:
                 at=at(mx, host.name),
                 fix="end the name of the host with a dot (or write it without the domain)",
                 records=(RecordText(facts.name, "MX", f"{host.preference} {host.meant}."),),
+                removes=pointing_at(mx, host.name),
             )
 
 
@@ -174,6 +175,7 @@ def mx_is_an_alias(facts: DomainFacts) -> Findings:
                 at=at(mx, host.name),
                 fix=f"let the MX point to {target}",
                 records=(RecordText(facts.name, "MX", f"{host.preference} {target}."),),
+                removes=pointing_at(mx, host.name),
             )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.mx import MxFacts, MxHost
-from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
+from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding, standing
 from deliverkit.protocols.mx import TargetKind, embedded_address, target_kind
 from deliverkit.rules.registry import Findings, rule
 
@@ -23,6 +23,12 @@ MANY = 10
 def null_mx(name: str) -> RecordText:
     """The record that says "no mail here" (RFC 7505 §3)."""
     return RecordText(name, "MX", "0 .")
+
+
+def pointing_at(mx: MxFacts, *names: str) -> tuple[RecordText, ...]:
+    """The MX records whose host has one of these names, as they stand in DNS; all of them without a name."""
+    places = [i for i, (_, name) in enumerate(mx.answer.records) if name in names or not names]
+    return standing(mx.answer, *places) if places else ()
 
 
 def at(mx: MxFacts, *names: str) -> tuple[Evidence, ...]:
@@ -101,8 +107,11 @@ def implicit_mx(facts: DomainFacts) -> Findings:
     yield finding(
         f"{facts.name} has no MX; mail for it goes to {listed(addresses)}",
         at=evidence_of(mx.answer),
-        records=(RecordText(facts.name, "MX", f"10 mail.{facts.name}."),),
-        fix=f"publish the MX of the host that takes the mail (here named mail.{facts.name}), or a null MX if none does",
+        records=(RecordText(facts.name, "MX", f"10 {facts.name}."),),
+        fix=(
+            "publish the MX of the host that takes the mail: this record says what senders do today, a name of its own "
+            "for the mail host is better; or a null MX if none takes mail"
+        ),
     )
 
 
@@ -181,6 +190,7 @@ def mx_points_to_an_address(facts: DomainFacts) -> Findings:
                     RecordText(facts.name, "MX", f"{preference} {host}."),
                     RecordText(host, "AAAA" if ":" in address else "A", address),
                 ),
+                removes=pointing_at(mx, name),
             )
 
 
@@ -201,6 +211,7 @@ def mx_points_to_no_host_name(facts: DomainFacts) -> Findings:
                 at=at(mx, name),
                 fix="write the null MX with a blank between preference and dot" if lost else None,
                 records=(null_mx(facts.name),) if lost and len(mx.answer.records) == 1 else (),
+                removes=pointing_at(mx) if lost and len(mx.answer.records) == 1 else (),
             )
 
 
@@ -219,6 +230,7 @@ def mx_points_to_localhost(facts: DomainFacts) -> Findings:
                 f"the MX with preference {preference} points to {name}",
                 at=at(mx, name),
                 records=(null_mx(facts.name),) if alone else (),
+                removes=pointing_at(mx) if alone else (),
             )
 
 
@@ -314,7 +326,12 @@ def null_mx_with_a_preference(facts: DomainFacts) -> Findings:
         raise NotApplicable
     preference = mx.answer.records[0][0]
     if preference:
-        yield finding(f"preference {preference}", at=evidence_of(mx.answer), records=(null_mx(facts.name),))
+        yield finding(
+            f"preference {preference}",
+            at=evidence_of(mx.answer),
+            records=(null_mx(facts.name),),
+            removes=pointing_at(mx),
+        )
 
 
 @rule("MX020", Severity.NOTE, "RFC 7505 §3")
@@ -331,5 +348,8 @@ def parked_without_null_mx(facts: DomainFacts) -> Findings:
     if not mx.null:
         has = listed([name for _, name in mx.answer.records]) or "no MX record"
         yield finding(
-            f"{facts.name} is parked and has {has}", at=evidence_of(mx.answer), records=(null_mx(facts.name),)
+            f"{facts.name} is parked and has {has}",
+            at=evidence_of(mx.answer),
+            records=(null_mx(facts.name),),
+            removes=pointing_at(mx),
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import parent_of
-from deliverkit.findings import Draft, Evidence, Severity, finding
+from deliverkit.findings import Draft, Evidence, Fix, Severity, finding
 from deliverkit.names import within
 from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, MAX_VOIDS
-from deliverkit.protocols.spf.record import Directive, Record
+from deliverkit.protocols.spf.record import parse_record
 from deliverkit.protocols.spf.tree import FAMILIES, MAX_STEPS, Branch, Node, State, Tree, WorstPath
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import (
@@ -27,7 +29,8 @@ from deliverkit.rules.spf.reading import (
     txt,
     where,
 )
-from deliverkit.rules.spf.repair import replaced, without
+from deliverkit.rules.spf.repair import replaced, with_addresses, without
+from deliverkit.rules.spf.shorten import Shortened, shortened, without_repetition
 
 HEADROOM = 8
 TOLD = 6
@@ -53,10 +56,18 @@ def too_many_lookups(facts: DomainFacts) -> Findings:
         f"{number} terms query DNS on the worst path, {MAX_LOOKUPS} are allowed; "
         f"the eleventh is {short(eleventh.term)} in {where(eleventh.path)}. {_shares(tree)}"
     )
-    shorter = _shortened(tree, one_record(facts), worst.lookup_count)
-    now = "publish this record: a and mx terms of your own hosts are written out as the addresses they have now"
-    fix = now if shorter else None
-    yield finding(detail, at=_top(facts, tree, eleventh.path), fix=fix, records=txt(facts.name, shorter))
+    shorter = shortened(facts, tree, MAX_LOOKUPS, others=True, flat=True)
+    at_ = _top(facts, tree, eleventh.path)
+    yield finding(detail, at=at_, fix=_advice(shorter), records=shorter.records if shorter else ())
+
+
+def _advice(shorter: Shortened | None) -> str | None:
+    """What the shorter record does, and what it costs from then on."""
+    if shorter is None:
+        return None
+    what = "this record" if len(shorter.records) == 1 else "these records"
+    price = f". {shorter.upkeep}" if shorter.upkeep else ""
+    return f"publish {what}, with {shorter.lookups} lookups: {shorter.done}{price}"
 
 
 def _dearest(tree: Tree) -> WorstPath:
@@ -74,27 +85,6 @@ def _shares(tree: Tree) -> str:
     ]
     told = (f"{text} {number}" for number, text in sorted(costs, key=lambda c: -c[0])[:5])
     return f"Dearest: {', '.join(told)}"
-
-
-def _shortened(tree: Tree, record: Record, lookups: int) -> str | None:
-    """The record with a and mx written out as addresses, if that is enough and every address is known."""
-    change: dict[tuple[int, int], str] = {}
-    for branch in tree.root.branches:
-        term = branch.term
-        plain = isinstance(term, Directive) and (term.prefix4, term.prefix6) == (32, 128)
-        if not (branch.reachable and plain and term.name in ("a", "mx")) or branch.dynamic:
-            continue
-        led_to = (*(branch.hosts or (branch.target or "",)), *(alias for a in branch.addresses for alias in a.aliases))
-        if not all(within(name, tree.root.domain) for name in led_to):
-            continue  # a provider changes the addresses of its hosts without telling
-        if not all(answer.known for answer in branch.addresses) or len(branch.hosts) > MAX_HOSTS:
-            continue
-        sign = term.text[0] if term.text[0] in "+-~?" else ""
-        found = dict.fromkeys(str(address) for answer in branch.addresses for address in answer.records)
-        change[term.span] = " ".join(f"{sign}{'ip6' if ':' in address else 'ip4'}:{address}" for address in found)
-    if not change or record.fatal or lookups - len(change) > MAX_LOOKUPS:
-        return None
-    return replaced(record, change)
 
 
 def _top(facts: DomainFacts, tree: Tree, path: tuple[str, ...]) -> tuple[Evidence, ...]:
@@ -115,7 +105,13 @@ def few_lookups_left(facts: DomainFacts) -> Findings:
     tree = grown(facts)
     number = _dearest(tree).lookup_count
     if HEADROOM <= number < MAX_LOOKUPS and not _looped(tree):
-        yield finding(f"{number} of {MAX_LOOKUPS} lookups are used. {_shares(tree)}", at=here(facts.spf))
+        shorter = shortened(facts, tree, HEADROOM - 1, others=False)
+        yield finding(
+            f"{number} of {MAX_LOOKUPS} lookups are used. {_shares(tree)}",
+            at=here(facts.spf),
+            fix=_advice(shorter),
+            records=shorter.records if shorter else (),
+        )
         return
     all_told(tree)
 
@@ -129,7 +125,13 @@ def no_lookup_left(facts: DomainFacts) -> Findings:
     """
     tree = grown(facts)
     if _dearest(tree).lookup_count == MAX_LOOKUPS and not _looped(tree):
-        yield finding(f"all {MAX_LOOKUPS} lookups are used. {_shares(tree)}", at=here(facts.spf))
+        shorter = shortened(facts, tree, MAX_LOOKUPS - 1, others=True)
+        yield finding(
+            f"all {MAX_LOOKUPS} lookups are used. {_shares(tree)}",
+            at=here(facts.spf),
+            fix=_advice(shorter),
+            records=shorter.records if shorter else (),
+        )
         return
     all_told(tree)
 
@@ -189,12 +191,26 @@ def _dead_end(facts: DomainFacts, tree: Tree, node: Node, branch: Branch, inner:
         record = without(one_record(facts), [branch.term.span])
         offer = f"publish this record, which leaves {short(branch.term.text)} out"
         fix = f"correct the name, or {offer}" if record else "correct the name, or name the servers that send instead"
+    records, otherwise = txt(node.domain, record), () if glued else tuple(_named_instead(facts, node, branch))
+    if otherwise and not records:  # nobody else would be left
+        fix, records, otherwise = otherwise[0].text, otherwise[0].records, ()
     return finding(
         f"{inner.domain} {what} ({short(branch.term.text)}{whose}){hint}",
         at=(*at(node, branch.term.span), *at(inner)),
         fix=fix,
-        records=txt(node.domain, record),
+        records=records,
+        otherwise=otherwise,
     )
+
+
+def _named_instead(facts: DomainFacts, node: Node, branch: Branch) -> Iterator[Fix]:
+    """The record with the addresses that mail is sent from in place of an include that leads nowhere."""
+    own = node.domain == facts.name and node.record is not None and branch.term.name == "include"
+    left = replaced(one_record(facts), {branch.term.span: ""}) if own and facts.sends_from else None
+    if left is not None:
+        named = ", ".join(facts.sends_from[:TOLD])
+        said = f"publish this record, which names {named} instead of {short(branch.term.text)}"
+        yield Fix(said, txt(node.domain, with_addresses(parse_record(left), facts.sends_from)))
 
 
 @rule("SPF014", Severity.ERROR, "RFC 7208 §5.2")
@@ -362,4 +378,11 @@ def included_twice(facts: DomainFacts) -> Findings:
         if len(found) > 1 and not _looped(tree) and not (repeated and all(node is tree.root for node, _ in found)):
             paths = "; ".join(dict.fromkeys(where(node.path) for node, _ in found))
             node, branch = found[-1]
-            yield finding(f"{name} is reached {len(found)} times: from {paths}", at=at(node, branch.term.span))
+            own = next((b for n, b in found if n is tree.root and b.term.name == "include"), None)
+            records = without_repetition(facts, tree, own) if own else ()
+            yield finding(
+                f"{name} is reached {len(found)} times: from {paths}",
+                at=at(node, branch.term.span),
+                fix=f"publish this record, without {short(own.term.text)}" if own and records else None,
+                records=records,
+            )

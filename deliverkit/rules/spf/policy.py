@@ -5,7 +5,7 @@ from __future__ import annotations
 from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.facts.spf import ending
-from deliverkit.findings import Severity, evidence_of, finding
+from deliverkit.findings import Fix, Severity, evidence_of, finding
 from deliverkit.protocols.spf.macro import parse_macro_string
 from deliverkit.protocols.spf.record import Directive
 from deliverkit.protocols.spf.tree import Branch, Node
@@ -24,7 +24,7 @@ from deliverkit.rules.spf.reading import (
     where,
 )
 from deliverkit.rules.spf.record import NOTHING
-from deliverkit.rules.spf.repair import repaired, replaced
+from deliverkit.rules.spf.repair import repaired, replaced, without
 
 TOLD = 6
 
@@ -176,11 +176,14 @@ def terms_after_all(facts: DomainFacts) -> Findings:
         pasted = any(fault.kind == "second-version" for fault in record.faults)
         before = [t.text for t in record.terms if t.name != "all"]
         whole = " ".join(["v=spf1", *before, last.text])
+        kept = without(record, [directive.span for directive in behind])
+        idle = Fix("publish this record, without the terms that never counted", txt(facts.name, kept))
         yield finding(
             f"{', '.join(short(d.text) for d in behind[:TOLD])} after {last.text}"
             + (": two records were pasted into one" if pasted else ""),
             at=tuple(e for d in behind[:TOLD] for e in here(facts.spf, d.span)),
             records=txt(facts.name, repaired(record.text) if pasted else whole),
+            otherwise=(idle,) if kept and not pasted else (),
         )
 
 

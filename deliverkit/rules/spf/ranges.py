@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from deliverkit.addresses import kind
@@ -89,9 +90,15 @@ def _unreachable(term: Directive) -> str | None:
     if term.name == "ip6" and term.prefix6 >= 96 and term.network >> 32 == 0xFFFF:
         return "an IPv4-mapped address, and clients of that kind are compared with ip4 terms only (RFC 7208 §5)"
     family, prefix, bits = (4, term.prefix4, 32) if term.name == "ip4" else (6, term.prefix6, 128)
+    return _space(family, term.network, prefix, bits)
+
+
+@functools.lru_cache(maxsize=4096)
+def _space(family: int, network: int, prefix: int, bits: int) -> str | None:
+    """The kind of space a network lies in, if no part of it is public; three rules ask about each."""
     if prefix < (8 if family == 4 else 7):
         return None
-    first = term.network >> (bits - prefix) << (bits - prefix)
+    first = network >> (bits - prefix) << (bits - prefix)
     last = first | ((1 << (bits - prefix)) - 1)
     kinds = {kind(text_of(first, family)), kind(text_of(last, family))}
     return None if "public" in kinds else f"{kinds.pop()} space"

@@ -7,7 +7,7 @@ from typing import Any
 from deliverkit.data import recognise
 from deliverkit.facts.base import NotApplicable, NotAsked, Unobserved, needs
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.findings import Severity, evidence_of, finding
+from deliverkit.findings import Severity, evidence_of, finding, standing
 from deliverkit.flow import Status
 from deliverkit.protocols.spf.record import is_spf, parse_record
 from deliverkit.rules.registry import Findings, rule
@@ -117,13 +117,17 @@ def spf_record_not_recognised(facts: DomainFacts) -> Findings:
     other text, so the domain has no SPF.
     Fix: write the record so that its first six characters are v=spf1 and a space follows.
     """
-    for near in facts.spf.near_misses:
-        mended = repaired(near.text)
+    near_misses = facts.spf.near_misses
+    read = [parse_record(mended) for near in near_misses if (mended := repaired(near.text))]
+    one = merged(read) if len(near_misses) > 1 and len(read) == len(near_misses) else None
+    for near in near_misses:
+        mended = one or repaired(near.text)
         yield finding(
             f"receivers ignore it: {near.why}",
             at=evidence_of(facts.spf.answer, near.index, span=(0, min(7, len(near.text)))),
-            fix="replace it by this record" if mended else None,
+            fix=f"replace {'them' if one else 'it'} by this record" if mended else None,
             records=txt(facts.spf.domain, mended),
+            removes=standing(facts.spf.answer, *(other.index for other in (near_misses if one else [near]))),
         )
 
 
@@ -199,6 +203,7 @@ def spf_in_type_99_only(facts: DomainFacts) -> Findings:
                 "there is a record of type SPF, and no TXT record",
                 at=evidence_of(spf.type99, index),
                 records=txt(spf.domain, text),
+                removes=standing(spf.type99),
             )
 
 
@@ -217,7 +222,11 @@ def spf_in_type_99_too(facts: DomainFacts) -> Findings:
     if spf.type99.records:
         texts = {spf.answer.texts[index] for index in spf.candidates}
         differs = "" if set(spf.type99.texts) == texts else ", and says something else than the TXT record"
-        yield finding(f"{spf.domain} has a record of type SPF{differs}", at=evidence_of(spf.type99))
+        yield finding(
+            f"{spf.domain} has a record of type SPF{differs}",
+            at=evidence_of(spf.type99),
+            removes=standing(spf.type99),
+        )
 
 
 @rule("SPF009", Severity.ERROR, "RFC 7208 §4.4")
@@ -235,6 +244,7 @@ def spf_record_at_wrong_name(facts: DomainFacts) -> Findings:
             at=evidence_of(found.answer, found.index),
             fix="publish a record at the domain that includes it" if split else "publish it at the domain",
             records=txt(spf.domain, f"v=spf1 redirect={found.name}" if split else found.text),
+            removes=() if split else standing(found.answer, found.index),
         )
 
 
@@ -325,4 +335,8 @@ def sender_id_record(facts: DomainFacts) -> Findings:
     _ = facts.spf.candidates  # inconclusive where the TXT records could not be read
     for index, text in enumerate(facts.spf.answer.texts):
         if text.lower().startswith("spf2.0/"):
-            yield finding(f"{text[:60]!r} is read by nobody", at=evidence_of(facts.spf.answer, index))
+            yield finding(
+                f"{text[:60]!r} is read by nobody",
+                at=evidence_of(facts.spf.answer, index),
+                removes=standing(facts.spf.answer, index),
+            )

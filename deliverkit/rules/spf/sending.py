@@ -8,8 +8,7 @@ from deliverkit.facts.base import NotApplicable, Unobserved, needs
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.facts.domain import DomainFacts
 from deliverkit.findings import Evidence, RecordText, Severity, evidence_of, finding
-from deliverkit.protocols.spf.record import Result, select
-from deliverkit.protocols.spf.tree import State
+from deliverkit.protocols.spf.record import Result, parse_record, select
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import short, txt
 from deliverkit.rules.spf.repair import with_addresses
@@ -69,12 +68,7 @@ def _answered(facts: DomainFacts) -> None:
 def _explained(facts: DomainFacts) -> bool:
     """True if another rule tells why the record is a permerror."""
     tree = facts.spf.tree
-    if tree is None:
-        return True
-    broken = (State.INVALID, State.MANY, State.NONE, State.NXDOMAIN, State.LOOP)
-    over = any(w.lookup_count > 10 or w.void_count > 2 for w in tree.worst)
-    crowded = any(len(branch.hosts) > 10 for _, branch in tree.root.entered())
-    return over or crowded or any(node.state in broken for node in tree.root.walk())
+    return tree is None or tree.permerror
 
 
 def _with(facts: DomainFacts, check: CheckResult) -> tuple[RecordText, ...]:
@@ -111,7 +105,12 @@ def check_host_fails(facts: CheckHostFacts) -> Findings:
         raise Unobserved(check.reason)
     if check.result in (Result.FAIL, Result.PERMERROR):
         said = f"; the domain explains: {check.explanation}" if check.explanation else ""
-        yield finding(f"{check.client_ip} gets {check.result}: {check.reason}{said}", at=_evidence(check))
+        yield finding(
+            f"{check.client_ip} gets {check.result}: {check.reason}{said}",
+            at=_evidence(check),
+            fix=_if_yours(check),
+            records=_authorised(check),
+        )
 
 
 @rule("SPF043", Severity.WARNING, "RFC 7208 §2.6.5")
@@ -126,7 +125,12 @@ def check_host_softfails(facts: CheckHostFacts) -> Findings:
     if check.result is Result.TEMPERROR:
         raise NotApplicable
     if check.result is Result.SOFTFAIL:
-        yield finding(f"{check.client_ip} gets softfail: {check.reason}", at=_evidence(check))
+        yield finding(
+            f"{check.client_ip} gets softfail: {check.reason}",
+            at=_evidence(check),
+            fix=_if_yours(check),
+            records=_authorised(check),
+        )
 
 
 @rule("SPF044", Severity.NOTE, "RFC 7208 §2.6")
@@ -140,4 +144,21 @@ def check_host_says_nothing(facts: CheckHostFacts) -> Findings:
     if check.result is Result.TEMPERROR:
         raise NotApplicable
     if check.result in (Result.NONE, Result.NEUTRAL):
-        yield finding(f"{check.client_ip} gets {check.result}: {check.reason}", at=_evidence(check))
+        yield finding(
+            f"{check.client_ip} gets {check.result}: {check.reason}",
+            at=_evidence(check),
+            fix=_if_yours(check),
+            records=_authorised(check),
+        )
+
+
+def _authorised(check: CheckResult) -> tuple[RecordText, ...]:
+    """The record of the domain with the client passed; nothing where it has none that can be read."""
+    text = check.trace.record
+    record = None if text is None or check.result is Result.PERMERROR else parse_record(text)
+    return txt(check.domain, with_addresses(record, [check.client_ip]) if record and not record.fatal else None)
+
+
+def _if_yours(check: CheckResult) -> str | None:
+    where = "publish this record, which names it; if not, it should not send for the domain"
+    return f"if {check.client_ip} is yours, {where}" if _authorised(check) else None
