@@ -49,13 +49,16 @@ Closing: TypeAlias = "Callable[[Port], None]"
 class Port:
     """One connected UDP socket and the queries open on it."""
 
-    __slots__ = ("_closing", "_number", "_send", "closed", "left", "waiting")
+    __slots__ = ("_closing", "_number", "_outbox", "_send", "closed", "left", "waiting")
 
-    def __init__(self, number: Callable[[], int], send: Callable[[bytes], Any], closing: Closing) -> None:
+    def __init__(
+        self, number: Callable[[], int], outbox: Outbox, send: Callable[[bytes], Any], closing: Closing
+    ) -> None:
         self.waiting: dict[int, Listener] = {}
         self.left = QUERIES_A_SOCKET
         self.closed = False
         self._number = number
+        self._outbox = outbox
         self._send = send
         self._closing = closing
 
@@ -66,26 +69,19 @@ class Port:
             ident = self._number()
         self.waiting[ident] = listener
         self.left -= 1
-        octets = ident.to_bytes(2, "big") + query
+        self._outbox.put(self, ident, ident.to_bytes(2, "big") + query)
+        return ident
+
+    def send(self, ident: int, octets: bytes) -> None:
+        """Send a datagram now, unless nobody listens any more."""
+        if ident not in self.waiting:
+            return
         try:
             self._send(octets)
         except BlockingIOError:  # the send buffer is full
-            self._send_again(ident, octets)
+            asyncio.get_running_loop().call_later(_SEND_AGAIN_S, self.send, ident, octets)
         except OSError as bad:  # perhaps about a datagram sent before: all that are open here are lost
             self.fail(bad.strerror or str(bad))
-        return ident
-
-    def _send_again(self, ident: int, octets: bytes) -> None:
-        def again() -> None:
-            if ident in self.waiting and not self.closed:
-                try:
-                    self._send(octets)
-                except BlockingIOError:
-                    self._send_again(ident, octets)
-                except OSError as bad:
-                    self.fail(bad.strerror or str(bad))
-
-        asyncio.get_running_loop().call_later(_SEND_AGAIN_S, again)
 
     def take(self, octets: bytes) -> None:
         """Hand a datagram to the query it answers; what is no response to any is dropped."""
@@ -119,6 +115,29 @@ class Port:
             self.fail(_CLOSED)
 
 
+class Outbox:
+    """What is to be sent at the end of this turn of the loop, in one go.
+
+    A server that is woken for each datagram costs both sides more than the datagram: questions asked in one turn of the
+    loop leave together.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._kept: list[tuple[Port, int, bytes]] = []
+
+    def put(self, port: Port, ident: int, octets: bytes) -> None:
+        """Send by and by."""
+        if not self._kept:
+            self._loop.call_soon(self._flush)
+        self._kept.append((port, ident, octets))
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, []
+        for port, ident, octets in kept:
+            port.send(ident, octets)
+
+
 class Channel:
     """The sockets to one server, in the running event loop."""
 
@@ -126,7 +145,8 @@ class Channel:
         self.server = server
         loop = asyncio.get_running_loop()
         watchable = type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
-        self._reader: _Reader = _Watch(loop) if watchable else _Transports(loop)
+        outbox = Outbox(loop)
+        self._reader: _Reader = _Watch(loop, outbox) if watchable else _Transports(loop, outbox)
         self._ports: list[Port | None] = [None] * SOCKETS
         self._all: set[Port] = set()
         self._numbers = array.array("H")
@@ -170,8 +190,9 @@ class _Watch:
     work of one callback for however many sockets there is something to read from.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self._loop = loop
+        self._outbox = outbox
         self._drains: dict[int, Callable[[], None]] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         if self._epoll is not None:
@@ -186,7 +207,7 @@ class _Watch:
             sock.close()
             closed(port)
 
-        port = Port(number, sock.send, closing)
+        port = Port(number, self._outbox, sock.send, closing)
         drain = _drainer(port, sock)
         if self._epoll is not None:
             self._drains[watched] = drain
@@ -256,12 +277,13 @@ def _drainer(port: Port, sock: socket.socket) -> Callable[[], None]:
 class _Transports:
     """A transport of the loop for each socket. It opens by and by; until then queries are kept."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self._loop = loop
+        self._outbox = outbox
         self._opening: set[asyncio.Task[None]] = set()
 
     def open(self, server: Server, number: Callable[[], int], closed: Closing) -> Port:
-        protocol = _Datagrams(number, closed)
+        protocol = _Datagrams(number, self._outbox, closed)
         task = self._loop.create_task(protocol.open(server))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -273,11 +295,11 @@ class _Transports:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, number: Callable[[], int], closed: Closing) -> None:
+    def __init__(self, number: Callable[[], int], outbox: Outbox, closed: Closing) -> None:
         self._transport: asyncio.DatagramTransport | None = None
         self._kept: list[bytes] = []
         self._closed = closed
-        self.port = Port(number, self._send, self._closing)
+        self.port = Port(number, outbox, self._send, self._closing)
 
     async def open(self, server: Server) -> None:
         try:
