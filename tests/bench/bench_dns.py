@@ -2,8 +2,8 @@
 
 NSD (or Knot) serves generated domains on loopback, pinned to one CPU; each client is pinned to another and asks what
 audits ask. Rounds are interleaved; ratios are medians of same-round ratios. Bars: the whole door on one core at least
-15 times dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that DELIVERKIT_PEER_PYTHON
-names (or this one) can import it.
+15 times dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that
+DELIVERKIT_PEER_PYTHON names (or this one) can import it.
 """
 
 from __future__ import annotations
