@@ -150,10 +150,14 @@ def noting(flow: Flow[T], heard: dict[Question, Answer]) -> Flow[T]:
         asked = next(flow)
         while True:
             answer: Any
-            if isinstance(asked, Together):
-                answer = yield Together(tuple(noting(inner, heard) for inner in asked.flows))
+            if type(asked) is Together:  # single questions stay what a driver takes without a step in between
+                inner = tuple([one if type(one) is Asking else noting(one, heard) for one in asked.flows])
+                answer = yield Together(inner)
+                heard.update(
+                    (one.question, told) for one, told in zip(inner, answer, strict=True) if type(one) is Asking
+                )
             else:
-                answer = heard[asked] = yield asked
+                answer = heard[asked] = yield asked  # type: ignore[index]
             asked = flow.send(answer)
     except StopIteration as stop:
         result: T = stop.value

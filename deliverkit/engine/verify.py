@@ -50,7 +50,7 @@ MOST_OCTETS = 64 * 2**20
 MOST_SELECTORS = 40  # names that are asked for another key, where one may have made a signature
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification(Report):
     """The report on one message, with its authentication results at hand."""
 

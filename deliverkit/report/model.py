@@ -35,7 +35,7 @@ class Subject:
     remark: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """One subject's report. ``facts`` maps a protocol to its facts objects (see `report.jsonable`).
 
@@ -53,6 +53,10 @@ class Report:
     not_applicable: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+
+    def __repr__(self) -> str:
+        """Short: asyncio asks for it of whatever a task returns."""
+        return f"<{type(self).__name__} on {self.subject.name}: {self.verdict}>"
 
     def judged_by(self, judgement: Judgement) -> Self:
         """This report with what the rules said of its subject, the gravest findings first."""

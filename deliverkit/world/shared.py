@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TypeAlias
 
 from deliverkit.flow import Answer, Question, Status
@@ -33,34 +31,68 @@ _Key: TypeAlias = "tuple[str, str]"
 
 
 class _Flight:
-    """A question under way, and who waits for it."""
+    """A question under way, and who waits for it: most often one alone, whose place the flight itself takes.
 
-    __slots__ = ("begun", "over", "waiting")
+    ``open`` are the flights of the loop, by key.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("alone", "begun", "done", "door", "key", "open", "others", "question")
+
+    def __init__(self, door: SharedDoor, open_: dict[_Key, _Flight], key: _Key, question: Question, done: Done) -> None:
+        self.door = door
+        self.open = open_
+        self.key = key
+        self.question = question
+        self.done = done
+        self.alone = True  # the first still waits
+        self.others: list[_Waiter] = []
         self.begun: Begun | None = None
-        self.over = False
-        self.waiting: list[_Waiter] = []
+
+    def landed(self, outcome: Outcome) -> None:
+        """It was answered."""
+        if self.open.get(self.key) is self:
+            del self.open[self.key]
+        if isinstance(outcome, Answer):
+            self.door.keep(self.key, outcome)
+        self.tell(outcome)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell everybody who waits, once."""
+        others, self.others = self.others, []
+        if self.alone:
+            self.alone = False
+            self.done(_asked_as(self.question, outcome) if isinstance(outcome, Answer) else outcome)
+        for one in others:
+            one.done(_asked_as(one.question, outcome) if isinstance(outcome, Answer) else outcome)
+
+    def cancel(self) -> None:
+        """The first waits no more."""
+        if self.alone:
+            self.alone = False
+            self.left()
+
+    def left(self) -> None:
+        """Somebody left; the last to leave ends the flight."""
+        if not (self.alone or self.others) and self.open.get(self.key) is self:
+            del self.open[self.key]
+            if self.begun is not None:
+                self.begun.cancel()
 
 
 class _Waiter:
-    """Somebody who waits for a flight; ``question`` is as it was asked."""
+    """Somebody who joined a flight; ``question`` is as it was asked."""
 
-    __slots__ = ("_done", "_flight", "_leave", "question")
+    __slots__ = ("done", "flight", "question")
 
-    def __init__(self, question: Question, done: Done, flight: _Flight, leave: Callable[[_Flight], None]) -> None:
+    def __init__(self, question: Question, done: Done, flight: _Flight) -> None:
         self.question = question
-        self._done = done
-        self._flight = flight
-        self._leave = leave
-
-    def told(self, outcome: Outcome) -> None:
-        self._done(_asked_as(self.question, outcome) if isinstance(outcome, Answer) else outcome)
+        self.done = done
+        self.flight = flight
 
     def cancel(self) -> None:
-        if self in self._flight.waiting:
-            self._flight.waiting.remove(self)
-            self._leave(self._flight)
+        if self in self.flight.others:
+            self.flight.others.remove(self)
+            self.flight.left()
 
 
 class _Answered:
@@ -107,15 +139,14 @@ class SharedDoor:
             return _ANSWERED
         flights = self._flights.get()
         flight = flights.get(key)
-        first = flight is None
-        if flight is None:
-            flight = flights[key] = _Flight()
-        waiter = _Waiter(question, done, flight, partial(self._left, flights, key))
-        flight.waiting.append(waiter)
-        if first:
-            asked = question if name == question.name else Question(name, question.type)
-            flight.begun = self._below.begin(asked, partial(self._landed, flights, key, flight))
-        return waiter
+        if flight is not None:
+            waiter = _Waiter(question, done, flight)
+            flight.others.append(waiter)
+            return waiter
+        flight = flights[key] = _Flight(self, flights, key, question, done)
+        asked = question if name == question.name else Question(name, question.type)
+        flight.begun = self._below.begin(asked, flight.landed)
+        return flight
 
     def _remembered(self, key: _Key) -> Answer | None:
         kept = self._kept.get(key)
@@ -128,38 +159,18 @@ class SharedDoor:
         self._kept.move_to_end(key)
         return answer
 
-    def _landed(self, flights: dict[_Key, _Flight], key: _Key, flight: _Flight, outcome: Outcome) -> None:
-        if flights.get(key) is flight:
-            del flights[key]
-        if isinstance(outcome, Answer):
-            self._kept[key] = (time.monotonic() + lifetime(outcome), outcome)
-            if len(self._kept) > self.entries:
-                self._kept.popitem(last=False)
-        self._tell(flight, outcome)
-
-    @staticmethod
-    def _left(flights: dict[_Key, _Flight], key: _Key, flight: _Flight) -> None:
-        if flight.waiting or flight.over:
-            return
-        flight.over = True
-        if flights.get(key) is flight:
-            del flights[key]
-        if flight.begun is not None:
-            flight.begun.cancel()
-
-    @staticmethod
-    def _tell(flight: _Flight, outcome: Outcome) -> None:
-        flight.over = True
-        waiting, flight.waiting = flight.waiting, []
-        for one in waiting:
-            one.told(outcome)
+    def keep(self, key: _Key, answer: Answer) -> None:
+        """Remember an answer for its time."""
+        self._kept[key] = (time.monotonic() + lifetime(answer), answer)
+        if len(self._kept) > self.entries:
+            self._kept.popitem(last=False)
 
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
         for flight in (self._flights.pop() or {}).values():
             if flight.begun is not None:
                 flight.begun.cancel()
-            self._tell(flight, asyncio.CancelledError())
+            flight.tell(asyncio.CancelledError())
         await self._below.aclose()
 
 

@@ -2,8 +2,8 @@
 
 NSD (or Knot) serves generated domains on loopback, pinned to one CPU; each client is pinned to another and asks what
 audits ask. Rounds are interleaved; ratios are medians of same-round ratios. Bars: the whole door on one core at least
-15 times dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that AIODNS_PYTHON
-names (or this one) can import it.
+15 times dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that
+DELIVERKIT_PEER_PYTHON names (or this one) can import it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.measure import write
+from tests.bench.measure import Bar, write
 from tests.peers.knot import Knot
 from tests.peers.nsd import Nsd
 from tests.peers.programs import find
@@ -134,7 +134,7 @@ def rows(folder: Path, total: int) -> list[Row]:
         return [python, str(CLIENTS), kind, ADDRESS, str(PORT), file, str(count), str(WINDOW)]
 
     perf = [str(find("dnsperf")), "-s", ADDRESS, "-p", str(PORT), "-d", file, "-T1", "-c1", f"-q{WINDOW}", "-n4"]
-    python = os.environ.get("AIODNS_PYTHON", sys.executable)
+    python = os.environ.get("DELIVERKIT_PEER_PYTHON", sys.executable)
     slow = total // 10
     return [
         Row("dnsperf", "encode, one socket, count response codes (C)", perf, total * 4),
@@ -203,7 +203,12 @@ def report(table: list[Row], server: str, total: int, took: float) -> None:
     notes += [f"{row.name} was not measured: {row.missing}." for row in table if row.missing]
     header = ("client", "what it does for each question", "questions/s", "range", "CPU µs each", "of dnsperf",
               "times dnspython")  # fmt: skip
-    write("dns", "DNS questions on one core", header, shown, notes)
+    bars = [
+        Bar(f"DNS questions/s on one core: World.live().dns / {other.name}", ratio(table[-1], other), bound)
+        for other, bound in ((perf, 0.4), (stub, 15.0))
+        if not other.missing
+    ]
+    write("dns", "DNS questions on one core", header, shown, notes, bars)
 
 
 if __name__ == "__main__":
