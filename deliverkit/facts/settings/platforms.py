@@ -1,0 +1,66 @@
+"""The hosting platforms an application is made for, told by the files that only a deployment to them has.
+
+What this file will not do: know what a platform closes (`deliverkit.data.platforms` does), or hold an opinion. A
+Dockerfile alone names no platform.
+"""
+
+from __future__ import annotations
+
+import re
+
+from deliverkit.data import Platform, platforms
+from deliverkit.facts.settings.tree import Tree, matching
+from deliverkit.facts.settings.values import Place, Setting
+
+_MOST_FILES = 20  # of one name: a monorepo has a few
+
+
+def platforms_of(tree: Tree) -> tuple[tuple[str, Place], ...]:
+    """The platforms recognised, by id, each with the file that told; each once."""
+    found: dict[str, Place] = {}
+    for one in platforms():
+        place = _told(tree, one)
+        if place is not None:
+            found[one.id] = place
+    return tuple(found.items())
+
+
+def _told(tree: Tree, one: Platform) -> Place | None:
+    for path in matching(tree, *one.files) if one.files else ():
+        return Place(path)
+    for name, text in one.marks:
+        for path in list(matching(tree, name))[:_MOST_FILES]:
+            told = tree.text(path) or ""
+            if text in told:
+                return Place(path, told[: told.index(text)].count("\n") + 1)
+    return None
+
+
+def time_limits(tree: Tree, found: tuple[tuple[str, Place], ...]) -> dict[str, Setting]:
+    """For each platform that stops functions: the longest time it gives them here, in seconds.
+
+    The limit its own file sets, the longest of several; else the platform's default, which stands nowhere (no place).
+    """
+    limits: dict[str, Setting] = {}
+    known = {one.id: one for one in platforms()}
+    for id_, place in found:
+        one = known[id_]
+        if one.default_s is None:
+            continue
+        key = one.limit_key or ""
+        limits[id_] = _written(tree.text(place.file) or "", key, place.file) or Setting(
+            key or "time limit", one.default_s, None, f"{one.name}'s default"
+        )
+    return limits
+
+
+def _written(text: str, key: str, file: str) -> Setting | None:
+    if not key:
+        return None
+    lines = enumerate(text.splitlines(), 1)
+    told = re.compile(rf'"?\b{re.escape(key)}"?\s*:\s*(\d{{1,5}})\b')
+    values = [(int(match[1]), number) for number, line in lines if (match := told.search(line)) is not None]
+    if not values:
+        return None
+    value, number = max(values)
+    return Setting(key, value, Place(file, number), file)
