@@ -174,6 +174,12 @@ def providers_at(host: str) -> tuple[Provider, ...]:
     return tuple(p for p in map(_parsed, near) if wanted in _names_of(p) or region_of(p, wanted) is not None)
 
 
+def mailbox_provider(domain: str) -> Provider | None:
+    """The provider of people's mail whose addresses are at this domain (lower case), or None."""
+    near = (_parsed(entry) for entry in _entries() if f'"{domain}"' in entry)
+    return next((p for p in near if domain in p.domains and p.category == "mailbox" and p.endpoints), None)
+
+
 def _names_of(p: Provider) -> frozenset[str]:
     return frozenset((*(e.host for e in p.endpoints), *p.entry.get("other_hosts", ())))
 

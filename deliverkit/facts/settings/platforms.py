@@ -40,6 +40,7 @@ def time_limits(tree: Tree, found: tuple[tuple[str, Place], ...]) -> dict[str, S
     """For each platform that stops functions: the longest time it gives them here, in seconds.
 
     The limit its own file sets, the longest of several; else the platform's default, which stands nowhere (no place).
+    What the file takes from elsewhere has the value None.
     """
     limits: dict[str, Setting] = {}
     known = {one.id: one for one in platforms()}
@@ -58,9 +59,9 @@ def _written(text: str, key: str, file: str) -> Setting | None:
     if not key:
         return None
     lines = enumerate(text.splitlines(), 1)
-    told = re.compile(rf'"?\b{re.escape(key)}"?\s*:\s*(\d{{1,5}})\b')
-    values = [(int(match[1]), number) for number, line in lines if (match := told.search(line)) is not None]
-    if not values:
-        return None
-    value, number = max(values)
-    return Setting(key, value, Place(file, number), file)
+    told = re.compile(rf'"?\b{re.escape(key)}"?\s*:\s*(?:(\d{{1,5}})\b)?', re.IGNORECASE)  # SAM writes Timeout
+    found = [(match[1], number) for number, line in lines if (match := told.search(line)) is not None]
+    if any(value is None for value, _ in found):  # a reference to somewhere else: not known
+        return Setting(key, None, Place(file, found[0][1]), file)
+    value, number = max(((int(value), number) for value, number in found), default=(0, 0))
+    return Setting(key, value, Place(file, number), file) if found else None

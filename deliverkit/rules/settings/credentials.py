@@ -7,8 +7,9 @@ says "looks like". What this file will not do: try a login.
 from __future__ import annotations
 
 import datetime
+import re
 
-from deliverkit.data import Provider
+from deliverkit.data import Provider, mailbox_provider
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.values import Secret, Setting
@@ -99,14 +100,12 @@ def user_of_another_provider(facts: MailSettings) -> Findings:
     Why: the server does not know the account, and refuses the login (535).
     Fix: use the server of the provider whose address it is, or an account of this one.
     """
-    from deliverkit.data import providers
-
     known = _password_login(facts)
     user = needs(facts.setting("user"))
     domain = domain_of(text_of(user))
     if known is None or known.category != "mailbox" or not domain or domain in known.domains:
         return
-    home = next((p for p in providers() if domain in p.domains and p.category == "mailbox" and p.endpoints), None)
+    home = mailbox_provider(domain)
     if home is None or home.endpoints[0].host in {e.host for e in known.endpoints} or _family(home) == _family(known):
         return
     yield finding(
@@ -288,6 +287,8 @@ def _meant(facts: MailSettings, role: str) -> bool:
     if facts.plan.delivery != "smtp":
         return True
     known = server(facts)
+    if role == "user" and re.fullmatch(r"(?i)(?:smtp[-_]?)?(?:api)?[-_]?(?:key|token)", text_of(facts.setting("user"))):
+        return True  # several providers take such a word
     if known is None:
         return False
     if role == "user" and known.entry.get("username") == "fixed":

@@ -14,6 +14,7 @@ from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.settings.reading import (
     at,
     hosted_on,
+    known_first,
     seen,
     server,
     smtp,
@@ -61,7 +62,7 @@ def production_mail_never_leaves(facts: AppFacts) -> Findings:
     Why: the program is told that the mail was sent; nobody receives it.
     Fix: set the server for production: host, port, user and password of the provider.
     """
-    for one in needs(facts.settings or None):
+    for one in known_first(facts, "delivery", "host", "port", "login"):
         found = _never_leaves(one) if surely_production(facts, one) else None
         if found is not None:
             yield finding(found[0], at=found[1], subject=one.subject)
@@ -74,7 +75,7 @@ def mail_never_leaves(facts: AppFacts) -> Findings:
     Why: that is right in development; nothing here tells whether production has other settings.
     Fix: see that production sets a server of its own.
     """
-    for one in needs(facts.settings or None):
+    for one in known_first(facts, "delivery", "host", "port", "login"):
         found = None if surely_production(facts, one) else _never_leaves(one)
         if found is not None:
             yield finding(found[0], at=found[1], subject=one.subject)

@@ -30,6 +30,8 @@ def timeout_longer_than_the_function(facts: AppFacts) -> Findings:
             continue
         waits = [("connect", one.plan.connect_s), ("greeting", one.plan.greeting_s)]
         for id_, limit in limits.items():
+            if limit.value is None:
+                continue
             seconds = float(str(limit.value))
             name, place = names[id_]
             late = [

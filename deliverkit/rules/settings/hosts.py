@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
-from deliverkit.data import Provider, provider_hosts, providers, providers_at, region_of
+from deliverkit.data import Provider, mailbox_provider, provider_hosts, providers_at, region_of
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at, change, evidence, named, server, smtp, text_of, transports
+from deliverkit.rules.settings.reading import at, change, evidence, named, smtp, text_of, transports
 from deliverkit.rules.settings.spelling import host_meant
 
 INCOMING_PORTS = {143: "IMAP", 993: "IMAP", 110: "POP3", 995: "POP3"}
@@ -77,7 +77,7 @@ def _sender_for(rest: str) -> Provider | None:
         found = providers_at(prefix + rest)
         if found:
             return found[0]
-    return next((p for p in providers() if p.endpoints and rest in p.domains), None)
+    return mailbox_provider(rest)
 
 
 @rule("SET017", Severity.WARNING, "RFC 8314 §3.3; RFC 6409 §3.1; good practice: the ports that the provider publishes")
@@ -89,11 +89,12 @@ def port_not_for_sending(facts: MailSettings) -> Findings:
     """
     plan = smtp(facts)
     needs(facts.setting("port"))
-    known = server(facts)
     if plan.port in INCOMING_PORTS:  # SET016
         return
-    listed = [] if known is None else [e for e in known.endpoints if "{" in e.host or e.host == plan.host.lower()]
-    if listed and plan.port not in {e.port for e in listed} and plan.port not in (25, 465, 587, 2525):
+    ends = [end for known in providers_at(plan.host) for end in known.endpoints]
+    listed = [end for end in ends if "{" in end.host or end.host == plan.host.lower().rstrip(".")]
+    usual = (25, 587, 2525, *((465,) if any(e.tls == "implicit" for e in listed) else ()))
+    if listed and plan.port not in {e.port for e in listed} and plan.port not in usual:
         told = ", ".join(dict.fromkeys(str(e.port) for e in listed))
         first = listed[0]
         yield finding(
@@ -148,7 +149,7 @@ def host_is_a_domain_of_addresses(facts: MailSettings) -> Findings:
     setting = needs(facts.setting("host"))
     if providers_at(host):
         return
-    found = next((p for p in providers() if host in p.domains and p.category == "mailbox" and p.endpoints), None)
+    found = mailbox_provider(host)
     if found is not None:
         yield finding(
             f"{host} is the domain of {found.name}'s addresses; its server is {found.endpoints[0].host}",

@@ -105,7 +105,9 @@ def text_of(setting: Setting | None) -> str:
 
 def doubtful(setting: Setting) -> bool:
     """True if another rule says already what is wrong with this value: a fault of writing, or a placeholder."""
-    return bool(faults_of(setting)) or placeholder(text_of(setting))
+    text = text_of(setting)
+    marked = len(text) > 2 and text[0] == text[-1] and text[0] in "'\"`"
+    return bool(faults_of(setting)) or placeholder(text) or text.strip() != text or marked
 
 
 def faults_of(setting: Setting) -> frozenset[str]:
@@ -156,7 +158,8 @@ def server(facts: MailSettings) -> Provider | None:
     """Whose server the plan leads to, None for one we do not know; of several, the one whose domain the user has."""
     if where(facts.plan.host) == "loopback":
         return None
-    found = providers_at(facts.plan.host)
+    host = facts.plan.host.lower().rstrip(".")
+    found = sorted(providers_at(host), key=lambda one: host not in {end.host for end in one.endpoints})
     user = domain_of(text_of(facts.setting("user")))
     mine = [one for one in found if user and user in one.domains]
     if mine or len(found) < 2:
@@ -185,7 +188,11 @@ def transports(app: AppFacts, *needed: str) -> Iterator[MailSettings]:
     """The transports that speak SMTP, those whose needed fields of the plan are known first: a rule that comes to one
     of the others ends there, inconclusive, with what it found before.
     """
+    yield from (one for one in known_first(app, "delivery", *needed) if one.plan.delivery == "smtp")
+
+
+def known_first(app: AppFacts, *needed: str) -> list[MailSettings]:
+    """Every transport, those of which these fields of the plan are not known last."""
     if not app.settings:
         raise NotApplicable
-    others = sorted(app.settings, key=lambda one: any(type(one.plan.raw(f)) is Missing for f in needed))
-    yield from (one for one in others if one.plan.delivery == "smtp")
+    return sorted(app.settings, key=lambda one: any(type(one.plan.raw(field)) is Missing for field in needed))

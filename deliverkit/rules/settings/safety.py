@@ -15,6 +15,7 @@ from deliverkit.rules.settings.reading import at, smtp, where
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _FQDN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\.?")
+_NO_STARTTLS = (465, 2465, 143, 993, 110, 995)  # other rules say what is wrong there
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f.:]+\]", re.IGNORECASE)
 
 
@@ -50,7 +51,7 @@ def login_without_demanding_tls(facts: MailSettings) -> Findings:
     Fix: demand STARTTLS (Nodemailer: requireTLS: true), or use TLS from the first byte on port 465.
     """
     plan = smtp(facts)
-    if plan.login and plan.mode == "opportunistic" and where(plan.host) == "public" and plan.port not in (465, 2465):
+    if plan.login and plan.mode == "opportunistic" and where(plan.host) == "public" and plan.port not in _NO_STARTTLS:
         yield finding(f"{plan.host}:{plan.port}: {plan.why}", at=at(facts, "secure", "starttls", "port"))
 
 

@@ -5,7 +5,7 @@ What this file will not do: look at the domain's DNS (the doctor's ladder does),
 
 from __future__ import annotations
 
-from deliverkit.data import Provider, providers
+from deliverkit.data import Provider, mailbox_provider
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import MailSettings
 from deliverkit.findings import Severity, finding
@@ -85,7 +85,7 @@ def from_of_a_provider_of_peoples_mail(facts: MailSettings) -> Findings:
     if sender is None or placeholder(sender) or where(facts.plan.host) != "public":
         return
     domain = domain_of(sender)
-    home = next((p for p in providers() if domain in p.domains and p.category == "mailbox"), None)
+    home = mailbox_provider(domain)
     if home is None or (known is not None and known.category == "sandbox"):
         return
     user = text_of(facts.setting("user")).lower()

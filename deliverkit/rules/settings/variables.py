@@ -22,7 +22,7 @@ _NEEDED = ("host", "user", "password", "service", "url")
 _SAME = {
     word: group[0]
     for group in (
-        ("password", "pass", "passwd", "pwd", "passwort", "secret"),
+        ("password", "pass", "passwd", "pwd", "passwort"),
         ("user", "username", "login", "account"),
         ("mail", "email", "smtp", "mailer", "e"),
         ("host", "server", "hostname"),
