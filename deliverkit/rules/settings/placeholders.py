@@ -30,7 +30,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(
-    r"(?:smtp|mail|email|mx)[.-](?:your|my)[-_]?\S*|(?:smtp|mail)\.(?:domain|provider|server|host|yourdomain)\.\w+|your[-_]\S+",
+    r"(?:smtp|mail|email|mx)[.-](?:your[-_]?\S*|my[-_]?(?:domain|provider|server|host|company|site)\S*|"
+    r"(?:domain|provider|server|host)\.\w+)|your[-_]\S+",
     re.IGNORECASE,
 )
 

@@ -112,10 +112,16 @@ def doubtful(setting: Setting) -> bool:
 
 def faults_of(setting: Setting) -> frozenset[str]:
     """The kinds of fault of a setting and of what it was taken from that change what the application sees."""
-    found = {
-        fault.kind for one in (setting, setting.origin) for fault in one.faults if _counts(fault.kind, fault.detail)
-    }
-    return frozenset(found)
+    faults = (fault for one in chain(setting) for fault in one.faults)
+    return frozenset(fault.kind for fault in faults if _counts(fault.kind, fault.detail))
+
+
+def chain(setting: Setting) -> Iterator[Setting]:
+    """A setting and what it was taken from, to the beginning."""
+    here: Setting | None = setting
+    while here is not None:
+        yield here
+        here = here.via
 
 
 def _counts(kind: str, detail: str) -> bool:

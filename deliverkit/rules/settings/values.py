@@ -14,7 +14,18 @@ from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.values import Setting, ValueFault
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import SECRET_ROLES, at, evidence, named, origins, seen, smtp, text_of, where
+from deliverkit.rules.settings.reading import (
+    SECRET_ROLES,
+    at,
+    chain,
+    evidence,
+    named,
+    origins,
+    seen,
+    smtp,
+    text_of,
+    where,
+)
 
 _NAMES = ("user", "password", "host", "service", "url", "from", "backend")
 
@@ -23,8 +34,7 @@ def _faults(facts: MailSettings, *kinds: str) -> Iterator[tuple[str, Setting, Va
     """The faults of these kinds among the settings about mail, each once, at its origin."""
     needs(facts.roles or None)
     for role, origin in origins(facts):
-        own = facts.roles[role].faults if facts.roles[role].via is not None else ()
-        for fault in dict.fromkeys((*origin.faults, *own)):
+        for fault in dict.fromkeys(f for one in chain(facts.roles[role]) for f in one.faults):
             if fault.kind in kinds:
                 yield role, origin, fault
 
