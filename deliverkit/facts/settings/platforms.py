@@ -7,9 +7,10 @@ Dockerfile alone names no platform.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from deliverkit.data import Platform, platforms
-from deliverkit.facts.settings.tree import Tree, matching
+from deliverkit.facts.settings.tree import Tree
 from deliverkit.facts.settings.values import Place, Setting
 
 _MOST_FILES = 20  # of one name: a monorepo has a few
@@ -17,22 +18,25 @@ _MOST_FILES = 20  # of one name: a monorepo has a few
 
 def platforms_of(tree: Tree) -> tuple[tuple[str, Place], ...]:
     """The platforms recognised, by id, each with the file that told; each once."""
-    found: dict[str, Place] = {}
-    for one in platforms():
-        place = _told(tree, one)
-        if place is not None:
-            found[one.id] = place
-    return tuple(found.items())
+    wanted = {name for one in platforms() for name in (*one.files, *(file for file, _ in one.marks))}
+    there: dict[str, list[str]] = {}
+    for path in tree.paths:
+        name = path.rpartition("/")[2]
+        for key in {name, path} & wanted:
+            there.setdefault(key, []).append(path)
+    told = ((one.id, _told(tree, one, there)) for one in platforms()) if there else ()
+    return tuple((id_, place) for id_, place in told if place is not None)
 
 
-def _told(tree: Tree, one: Platform) -> Place | None:
-    for path in matching(tree, *one.files) if one.files else ():
-        return Place(path)
-    for name, text in one.marks:
-        for path in list(matching(tree, name))[:_MOST_FILES]:
-            told = tree.text(path) or ""
-            if text in told:
-                return Place(path, told[: told.index(text)].count("\n") + 1)
+def _told(tree: Tree, one: Platform, there: Mapping[str, list[str]]) -> Place | None:
+    for name in one.files:
+        if name in there:
+            return Place(there[name][0])
+    for name, mark in one.marks:
+        for path in there.get(name, ())[:_MOST_FILES]:
+            text = tree.text(path) or ""
+            if mark in text:
+                return Place(path, text[: text.index(mark)].count("\n") + 1)
     return None
 
 
