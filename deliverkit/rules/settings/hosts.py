@@ -12,7 +12,7 @@ from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at, change, evidence, named, smtp, text_of, transports
+from deliverkit.rules.settings.reading import at, change, doubtful, evidence, named, smtp, text_of, transports
 from deliverkit.rules.settings.spelling import host_meant
 
 INCOMING_PORTS = {143: "IMAP", 993: "IMAP", 110: "POP3", 995: "POP3"}
@@ -34,7 +34,7 @@ def host_is_misspelt(facts: MailSettings) -> Findings:
     """
     host = smtp(facts).host
     setting = needs(facts.setting("host"))
-    if providers_at(host):
+    if providers_at(host) or doubtful(setting):
         return
     meant = host_meant(host, provider_hosts())
     if meant is not None:

@@ -19,6 +19,7 @@ from deliverkit.facts.settings.values import Place, Secret, Setting
 from deliverkit.findings import Evidence
 from deliverkit.rules.settings.placeholders import placeholder
 
+_LONGEST = 200  # characters of a value that a finding shows
 SECRET_ROLES = frozenset(("password",))
 _ADDRESS = re.compile(r"[^\s<>@\"']+@[^\s<>@\"']+")
 _STAGES = ("APP_ENV", "NODE_ENV", "RAILS_ENV", "DJANGO_ENV", "FLASK_ENV", "ENVIRONMENT", "SPRING_PROFILES_ACTIVE")
@@ -65,7 +66,12 @@ def shown(setting: Setting, *, secret: bool = False) -> str:
     value = setting.value
     if value is not None and secret and not isinstance(value, Secret):
         return f"({Secret(str(value)).shape})"
-    return f'"{masked_url(value)}"' if isinstance(value, str) else setting.shown
+    return f'"{short(masked_url(value))}"' if isinstance(value, str) else setting.shown
+
+
+def short(text: str) -> str:
+    """A text from a file, cut to what a line of a report can hold."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def named(setting: Setting) -> str:

@@ -18,13 +18,15 @@ from deliverkit.rules.settings.reading import (
     SECRET_ROLES,
     at,
     chain,
+    doubtful,
     evidence,
+    faults_of,
     named,
     origins,
     seen,
+    short,
     smtp,
     text_of,
-    where,
 )
 
 _NAMES = ("user", "password", "host", "service", "url", "from", "backend")
@@ -108,7 +110,7 @@ def value_cut_at_a_number_sign(facts: MailSettings) -> Findings:
     Fix: put the value into quotation marks; single ones keep $ too.
     """
     for role, origin, fault in _faults(facts, "comment-cut"):
-        if role in ("user", "password", "url", "from"):
+        if role in ("user", "password", "url", "from") or "://" in text_of(origin):
             yield finding(
                 f"{named(origin)} is cut at its #: {fault.detail}",
                 at=evidence(origin, secret=role in SECRET_ROLES),
@@ -143,7 +145,8 @@ def url_part_not_encoded(facts: MailSettings) -> Findings:
     """
     told: set[tuple[str, str]] = set()
     for _role, origin, fault in _faults(facts, "url-part-not-encoded"):
-        if (origin.name, fault.detail) not in told:
+        cut = "comment-cut" in faults_of(origin)  # SET006 says so: what is left of the URL is not judged
+        if (origin.name, fault.detail) not in told and not cut:
             told.add((origin.name, fault.detail))
             yield finding(f"{named(origin)}: {fault.detail}", at=evidence(origin))
 
@@ -221,14 +224,13 @@ def host_is_no_host_name(facts: MailSettings) -> Findings:
     Fix: write the host name alone; the port and TLS have settings of their own.
     """
     host = smtp(facts).host.strip()
-    needs(facts.setting("host"))
-    if where(host) == "private" or (host.count(":") > 1 and "/" not in host):
-        return  # an IPv6 address
+    if doubtful(needs(facts.setting("host"))) or (host.count(":") > 1 and "/" not in host):
+        return  # said elsewhere, or an IPv6 address
     wrong = next((told for mark, told in _NO_HOST if mark in host), None)
     if wrong is not None:
         bare = _bare(host)
         fix = f'write the host name alone: "{bare}"' if bare else None
-        yield finding(f'"{host}" holds {wrong}', at=at(facts, "host"), fix=fix)
+        yield finding(f'"{short(host)}" holds {wrong}', at=at(facts, "host"), fix=fix)
 
 
 _NO_HOST = (("://", "a scheme"), ("@", "an @"), ("/", "a path"), (" ", "a blank"), (":", "a port"), (",", "a comma"))

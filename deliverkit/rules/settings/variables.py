@@ -15,7 +15,7 @@ from deliverkit.facts.settings.values import PROCESS, Place, Setting
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.settings.placeholders import placeholder
-from deliverkit.rules.settings.reading import at, evidence, named, seen, text_of
+from deliverkit.rules.settings.reading import SECRET_ROLES, at, evidence, named, seen, text_of
 from deliverkit.rules.settings.spelling import distance
 
 _NEEDED = ("host", "user", "password", "service", "url")
@@ -93,14 +93,14 @@ def variable_under_another_name(facts: AppFacts) -> Findings:
     Fix: give the variable the name that the program reads, or read the one that is set.
     """
     read = _read(facts)
-    for one, _role, setting in _unset(facts):
+    for one, role, setting in _unset(facts):
         name = setting.origin.name
         other = _alike(name, _known(facts, one.environment), read)
         if other is not None:
             place = f" ({other.place})" if other.place else ""
             yield finding(
                 f"{name} is read at {setting.place}, and {other.name}{place} is what is set",
-                at=(*_uses(setting), evidence(other, secret=True)),
+                at=(*_uses(setting), evidence(other, secret=role in SECRET_ROLES)),
                 fix=f"rename {named(other)} to {name}",
                 subject=one.subject,
             )
