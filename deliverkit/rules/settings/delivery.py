@@ -6,9 +6,12 @@ What this file will not do: call a sandbox wrong where it belongs, in developmen
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from deliverkit.facts.base import NotApplicable, needs
+from deliverkit.data import Platform
+from deliverkit.facts.base import needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
+from deliverkit.facts.settings.values import Place
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.settings.reading import (
@@ -17,7 +20,6 @@ from deliverkit.rules.settings.reading import (
     known_first,
     seen,
     server,
-    smtp,
     surely_production,
     text_of,
     transports,
@@ -81,12 +83,6 @@ def mail_never_leaves(facts: AppFacts) -> Findings:
             yield finding(found[0], at=found[1], subject=one.subject)
 
 
-def _named_host(one: MailSettings) -> str | None:
-    """The host that is set, by itself or in a URL; None where it is the framework's default or not known."""
-    setting = one.setting("host") or one.setting("url")
-    return one.plan.host if setting is not None and text_of(setting) else None
-
-
 @rule("SET082", Severity.ERROR, "good practice: the documentation of the hosting platform")
 def host_unknown_to_the_platform(facts: AppFacts) -> Findings:
     """The host is this machine or a name of one's own network, and the platform runs the program alone.
@@ -94,58 +90,67 @@ def host_unknown_to_the_platform(facts: AppFacts) -> Findings:
     Why: no mail server listens beside the program there: ECONNREFUSED, or ENOTFOUND.
     Fix: use the public server of a provider.
     """
-    alone = [(one, place) for one, place in hosted_on(facts) if one.ephemeral]
-    needs(alone or None)
-    platform, place = alone[0]
-    for one in transports(facts, "host"):
-        host = _named_host(one)
-        if host is None or not one.production or _never_leaves(one):
-            continue
-        kind = where(host)
-        if kind == "loopback" or (kind != "public" and platform.id in ("vercel", "netlify", "cloudflare")):
-            told = f"{host} is {_kind(kind)}; {platform.name} ({place}) has no mail server there"
+    needs([one for one, _ in hosted_on(facts) if one.ephemeral] or None)
+    for one, host in _inner(facts):
+        alone = _alone(facts, one, host)
+        if alone is not None:
+            platform, place = alone
+            told = f"{host} is {_KINDS[where(host)]}; {platform.name} ({place}) has no mail server there"
             yield finding(told, at=(*at(one, "host", "url"), seen(place, platform.name)), subject=one.subject)
 
 
 @rule("SET083", Severity.WARNING, "good practice: Docker documentation, Networking in Docker Desktop; RFC 6762 §3")
-def host_of_a_developers_machine(facts: MailSettings) -> Findings:
+def host_of_a_developers_machine(facts: AppFacts) -> Findings:
     """In production, the host is a name that only a developer's machine or its network knows.
 
     Why: host.docker.internal is a name of Docker Desktop, and *.local is asked of the neighbours: elsewhere it is not
     found (ENOTFOUND).
     Fix: use a name that is known where the program runs.
     """
-    host = smtp(facts).host.lower().rstrip(".")
-    if not facts.production:
-        raise NotApplicable
-    needs(facts.setting("host") or facts.setting("url"))
-    mine = host.endswith((".docker.internal", ".containers.internal", ".local", ".lan"))
-    if mine and not host.endswith(".cluster.local"):
-        yield finding(f"{host} is known on a developer's machine or network only", at=at(facts, "host", "url"))
+    for one, host in _inner(facts):
+        if _of_a_developer(facts, one, host):
+            told = f"{host} is known on a developer's machine or network only"
+            yield finding(told, at=at(one, "host", "url"), subject=one.subject)
 
 
 @rule("SET084", Severity.NOTE, "RFC 6761 §6.3; RFC 1918 §3")
 def host_of_ones_own_network(facts: AppFacts) -> Findings:
-    """In production, the host is this machine or a host of one's own network.
+    """The host is this machine or a host of one's own network.
 
     Why: that works where a mail server runs there; in a container, localhost is the container itself.
     Fix: see that a mail server listens there; in a container use the name of its service, or a provider's server.
     """
-    alone = any(platform.ephemeral for platform, _ in hosted_on(facts))
-    for one in transports(facts, "host"):
-        host = _named_host(one)
-        if host is None or not one.production or _never_leaves(one):
-            continue
-        name = host.lower()
-        kind = where(host)
-        told_elsewhere = name.endswith((".docker.internal", ".containers.internal", ".local", ".lan"))
-        if kind != "public" and not (alone and kind == "loopback") and not told_elsewhere:
-            yield finding(f"{host} is {_kind(kind)}", at=at(one, "host", "url"), subject=one.subject)
+    for one, host in _inner(facts):
+        if _alone(facts, one, host) is None and not _of_a_developer(facts, one, host):
+            yield finding(f"{host} is {_KINDS[where(host)]}", at=at(one, "host", "url"), subject=one.subject)
 
 
-def _kind(kind: str) -> str:
-    return {
-        "loopback": "the machine or container the program runs in",
-        "container": "a name of containers of one network",
-        "private": "a host of a private network",
-    }[kind]
+_KINDS = {
+    "loopback": "the machine or container the program runs in",
+    "container": "a name of containers of one network",
+    "private": "a host of a private network",
+}
+
+
+def _inner(facts: AppFacts) -> Iterator[tuple[MailSettings, str]]:
+    """The transports judged as production whose host is set, is no public name, and no sandbox."""
+    for one in transports(facts, "host", "port", "login"):
+        setting = one.setting("host") or one.setting("url")
+        host = one.plan.host.lower().rstrip(".")
+        inside = setting is not None and text_of(setting) and one.production and where(host) != "public"
+        if inside and _never_leaves(one) is None:
+            yield one, host
+
+
+def _alone(facts: AppFacts, one: MailSettings, host: str) -> tuple[Platform, Place] | None:
+    """The platform that is sure to have no such host: localhost on any, a network of one's own on some."""
+    if not surely_production(facts, one):
+        return None
+    wide = where(host) == "loopback"
+    found = (p for p in hosted_on(facts) if p[0].ephemeral and (wide or p[0].id in ("vercel", "netlify", "cloudflare")))
+    return next(found, None)
+
+
+def _of_a_developer(facts: AppFacts, one: MailSettings, host: str) -> bool:
+    mine = host.endswith((".docker.internal", ".containers.internal", ".local", ".lan"))
+    return mine and not host.endswith(".cluster.local") and surely_production(facts, one)

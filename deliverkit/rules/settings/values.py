@@ -111,10 +111,11 @@ def value_cut_at_a_number_sign(facts: MailSettings) -> Findings:
     """
     for role, origin, fault in _faults(facts, "comment-cut"):
         if role in ("user", "password", "url", "from") or "://" in text_of(origin):
+            url = " and write %23 for a # in its password" if "://" in text_of(origin) else ""
             yield finding(
                 f"{named(origin)} is cut at its #: {fault.detail}",
                 at=evidence(origin, secret=role in SECRET_ROLES),
-                fix=f"put the value of {named(origin)} into single quotation marks",
+                fix=f"put the value of {named(origin)} into single quotation marks{url}",
             )
 
 

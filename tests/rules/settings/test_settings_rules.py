@@ -162,7 +162,7 @@ def test_expanded_variables_that_are_set_are_no_fault() -> None:
         ("email-smtp.amazonaws.com", 465, {"SET020"}),
         ("smtp.example.com", 465, {"SET093"}),
         ("smtp.myexample.com", 465, set()),
-        ("host.docker.internal", 465, {"SET083"}),
+        ("host.docker.internal", 465, set()),
         ("mail.apps.svc.cluster.local", 465, set()),
     ],
 )
@@ -267,3 +267,32 @@ def test_production_is_told_by_a_variable_too() -> None:
     one = transport(plan=replace(PLAIN, delivery="log"), backend="log")
     assert "SET081" in found(app(one))
     assert "SET080" in found(app(one, variables={"": {"APP_ENV": setting("APP_ENV", "production")}}))
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "platform", "expected"),
+    [
+        ("localhost", "production", None, "SET084"),
+        ("localhost", "production", "vercel", "SET082"),
+        ("localhost", "", "vercel", "SET084"),
+        ("localhost", "development", "vercel", None),
+        ("10.0.0.5", "production", "vercel", "SET082"),
+        ("10.0.0.5", "production", "fly", "SET084"),
+        ("mail.internal", "production", "fly", "SET084"),
+        ("smtp", "production", None, "SET084"),
+        ("host.docker.internal", "production", None, "SET083"),
+        ("host.docker.internal", "", None, "SET084"),
+        ("mail.apps.svc.cluster.local", "production", None, "SET084"),
+        ("mailpit", "production", None, "SET080"),
+        ("sandbox.smtp.mailtrap.io", "production", None, "SET080"),
+        ("live.smtp.mailtrap.io", "production", None, None),
+        ("smtp.ethereal.email", "", None, "SET081"),
+        ("smtp.ethereal.email", "development", None, "SET081"),
+        ("mail.shop.example", "production", "vercel", None),
+    ],
+)
+def test_where_mail_ends(host: str, environment: str, platform: str | None, expected: str | None) -> None:
+    """One finding for a host that leads nowhere; an error only where that is certain."""
+    hosted = ((platform, Place("deploy")),) if platform else ()
+    findings = set(found(app(transport(host=host, port=587, environment=environment), platforms=hosted)))
+    assert findings == ({expected} if expected else set())
