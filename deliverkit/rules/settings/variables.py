@@ -135,20 +135,25 @@ def variable_of_development_only(facts: AppFacts) -> Findings:
 
 
 @rule("SET036", Severity.NOTE, "good practice: secrets are set where the program runs")
-def variable_that_no_file_sets(facts: AppFacts) -> Findings:
-    """A variable about mail is read, and no file here sets it.
+def variables_that_no_file_sets(facts: AppFacts) -> Findings:
+    """Variables about mail are read, and no file here sets them.
 
-    Why: it must then be set where the program runs (the hosting platform's form, a secret of the container): if it is
-    not, the program connects to localhost or logs in without a password.
-    Fix: see that the variable is set where the program runs.
+    Why: they must then be set where the program runs (the hosting platform's form, a secret of the container): if they
+    are not, the program connects to localhost or logs in without a password.
+    Fix: see that the variables are set where the program runs.
     """
     read = _read(facts)
+    found: dict[str, list[Setting]] = {}
     for one, role, setting in _unset(facts):
         name = setting.origin.name
         elsewhere = any(text_of(values.get(name)) for values in facts.variables.values())
         elsewhere = elsewhere and role not in ("user", "password")  # SET035 says so of the others
         if role in _NEEDED and not elsewhere and _alike(name, _known(facts, one.environment), read) is None:
-            yield finding(f"{name}: nothing here sets it", at=_uses(setting), subject=one.subject)
+            found.setdefault(one.subject, []).append(setting)
+    for subject, settings in found.items():
+        names = ", ".join(setting.origin.name for setting in settings)
+        marks = tuple(mark for setting in settings for mark in _uses(setting))
+        yield finding(f"{names}: nothing here sets {'them' if len(settings) > 1 else 'it'}", at=marks, subject=subject)
 
 
 @rule("SET037", Severity.ERROR, "good practice: Next.js, Vite and Create React App documentation, public variables")
