@@ -64,7 +64,7 @@ def user_name_is_fixed(facts: MailSettings) -> Findings:
     """
     known = _password_login(facts)
     user = needs(facts.setting("user"))
-    if known is None or known.entry.get("username") != "fixed" or "username_value" in _unsure(known):
+    if known is None or known.entry.get("username") != "fixed" or not known.confirmed("username_value"):
         return
     word = known.entry["username_value"]
     if text_of(user).strip().lower() != word.lower() and text_of(user):
@@ -81,7 +81,12 @@ def user_is_no_whole_address(facts: MailSettings) -> Findings:
     known = _password_login(facts)
     needs(facts.setting("user"))
     user = _given(facts, "user")
-    if known is None or user is None or known.entry.get("username") != "full-address" or "username" in _unsure(known):
+    if (
+        known is None
+        or user is None
+        or known.entry.get("username") != "full-address"
+        or not known.confirmed("username")
+    ):
         return
     name = text_of(user)
     if "@" not in name and known.category != "sandbox" and not (known.id == "qq" and name.isdigit()):
@@ -127,7 +132,7 @@ def _looks_wrong(facts: MailSettings, *, sure: bool) -> Findings:
     needs(facts.password)
     password = _given(facts, "password")
     shape = None if known is None else known.entry.get("password_shape")
-    if known is None or shape is None or password is None or ("password_shape" in _unsure(known)) is sure:
+    if known is None or shape is None or password is None or known.confirmed("password_shape") is not sure:
         return
     if _ends(known) is not None and known.entry["credential"] == ["oauth2"]:  # SET026: no password is right
         return
@@ -151,13 +156,6 @@ def _wanted(known: Provider) -> str:
 def _help(known: Provider) -> str:
     told = str(known.entry.get("credential_help") or "Make one in the settings of the account.")
     return told if told.endswith(".") else f"{told}."
-
-
-def _unsure(known: Provider) -> frozenset[str]:
-    """The fields of an entry that nobody has confirmed."""
-    if known.entry.get("unverified"):
-        return frozenset((*known.entry, "password_shape"))
-    return frozenset(known.entry.get("unverified_fields", ()))
 
 
 @rule("SET024", Severity.ERROR, "good practice: the help pages of the provider on app passwords and keys")
