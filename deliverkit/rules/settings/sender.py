@@ -8,6 +8,7 @@ from __future__ import annotations
 from deliverkit.data import Provider, mailbox_provider
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import MailSettings
+from deliverkit.facts.settings.values import Setting
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.settings.placeholders import placeholder
@@ -104,7 +105,7 @@ def from_is_not_set(facts: MailSettings) -> Findings:
     Fix: set From to an address of your own domain.
     """
     smtp(facts)
-    setting = needs(facts.setting("from"))
+    setting = _written(facts)
     text = text_of(setting).strip()
     sender = address_in(text)
     if not text:
@@ -117,3 +118,29 @@ def from_is_not_set(facts: MailSettings) -> Findings:
         yield finding(f"From is {sender}", at=at(facts, "from"))
     elif facts.production and domain_of(sender) in ("example.com", "example.org", "example.net"):
         yield finding(f"From is {sender}: a domain that nobody has (RFC 2606)", at=at(facts, "from"))
+
+
+def _written(facts: MailSettings) -> Setting:
+    """The From that is set somewhere; the framework's own default is judged by itself."""
+    setting = needs(facts.setting("from"))
+    if setting.origin.place is None and setting.value is not None:
+        raise NotApplicable
+    return setting
+
+
+@rule("SET095", Severity.NOTE, "RFC 5321 §2.3.5; good practice: the documentation of the framework, default From")
+def from_is_the_frameworks_own(facts: MailSettings) -> Findings:
+    """No From address is set, and the framework's own stands for it.
+
+    Why: wherever the program names no sender itself, mail leaves as webmaster@localhost or hello@example.com, which
+    nearly every server refuses: nobody has such an address.
+    Fix: set the default From to an address of your own domain.
+    """
+    smtp(facts)
+    setting = needs(facts.setting("from"))
+    if setting.origin.place is not None or setting.value is None:
+        return  # SET033
+    sender = address_in(text_of(setting))
+    nobody = ("localhost", "localhost.localdomain", "example.com", "example.org", "example.net")
+    if sender is not None and domain_of(sender) in nobody:
+        yield finding(f"{setting.name} is not set: From is {sender}", at=at(facts, "from"), fix=f"set {setting.name}")

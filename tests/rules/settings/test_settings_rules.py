@@ -216,11 +216,12 @@ def test_a_platform_that_stops_functions_needs_timeouts() -> None:
     """Waiting for ever is longer than any limit; a limit that is not told is none."""
     one = transport(host="mail.shop.example", plan=replace(PLAIN, connect_s=None, greeting_s=10.0))
     limit = Setting("time limit", 60, None, "Netlify's default")
-    hosted = {"platforms": (("netlify", Place("netlify.toml")),)}
-    told = found(app(one, time_limits={"netlify": limit}, **hosted))["SET089"]
+    hosted = (("netlify", Place("netlify.toml")),)
+    told = found(app(one, time_limits={"netlify": limit}, platforms=hosted))["SET089"]
     assert "connect for ever" in told.detail
     assert told.subject == one.subject
-    assert "SET089" not in found(app(one, time_limits={"netlify": replace(limit, value=None)}, **hosted))
+    unknown = {"netlify": replace(limit, value=None)}
+    assert "SET089" not in found(app(one, time_limits=unknown, platforms=hosted))
 
 
 def test_what_is_not_known_costs_no_other_transport_its_finding() -> None:
@@ -296,3 +297,13 @@ def test_where_mail_ends(host: str, environment: str, platform: str | None, expe
     hosted = ((platform, Place("deploy")),) if platform else ()
     findings = set(found(app(transport(host=host, port=587, environment=environment), platforms=hosted)))
     assert findings == ({expected} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [("webmaster@localhost", {"SET095"}), ("hello@example.com", {"SET095"}), ("shop@shop.example", set())],
+)
+def test_the_frameworks_own_sender_is_a_note(sender: str, expected: set[str]) -> None:
+    """The program may name another for each message; nobody wrote this one."""
+    default = Setting("DEFAULT_FROM_EMAIL", sender, None, "the framework's default")
+    assert rules(transport(from_=default)) == expected
