@@ -10,7 +10,7 @@ import re
 from deliverkit.data import Provider, mailbox_provider, provider_hosts, providers_at, region_of
 from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
-from deliverkit.findings import Evidence, Severity, finding
+from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.settings.reading import at, change, doubtful, evidence, named, smtp, text_of, transports
 from deliverkit.rules.settings.spelling import host_meant
@@ -110,32 +110,6 @@ def port_not_for_sending(facts: MailSettings) -> Findings:
 
 def _tls(word: str) -> str:
     return {"implicit": "TLS from the first byte", "starttls": "STARTTLS"}.get(word, "without TLS")
-
-
-@rule("SET018", Severity.WARNING, "good practice: Nodemailer documentation, well-known services")
-def service_overrules_host(facts: MailSettings) -> Findings:
-    """A service is named beside a host or port that differ from those of the service.
-
-    Why: the service counts, and the host and port that stand beside it have no effect.
-    Fix: leave out the service, or the host and the port.
-    """
-    service = needs(facts.setting("service"))
-    plan = smtp(facts)
-    told: list[Evidence] = []
-    lost = []
-    for role, used in (("host", plan.host), ("port", str(plan.port))):
-        setting = facts.setting(role)
-        text = text_of(setting)
-        if setting is not None and text and text.lower() != used.lower():
-            lost.append(f"{named(setting)}")
-            told.append(evidence(setting))
-    if lost:
-        yield finding(
-            f"service {text_of(service)} leads to {plan.host}:{plan.port}; {' and '.join(lost)} has no effect"
-            if len(lost) == 1
-            else f"service {text_of(service)} leads to {plan.host}:{plan.port}; {' and '.join(lost)} have no effect",
-            at=(evidence(service), *told),
-        )
 
 
 @rule("SET019", Severity.ERROR, "good practice: the host names that the providers publish")

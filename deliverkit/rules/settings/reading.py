@@ -86,6 +86,8 @@ def change(setting: Setting, new: str, *, secret: bool = False) -> str:
     where = f"in {origin.place}, " if origin.place is not None else ""
     if origin.value is None:
         return f"{where}set {origin.name} to {new}"
+    if "://" in text_of(origin):  # one part of a URL
+        return f"{where}write {new} into {origin.name}"
     return f"{where}change {origin.name} from {shown(origin, secret=secret)} to {new}"
 
 

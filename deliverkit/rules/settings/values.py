@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from deliverkit.facts.base import needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings
+from deliverkit.facts.settings.url import is_mail_url, read_mail_url
 from deliverkit.facts.settings.values import Setting, ValueFault
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
@@ -36,7 +37,9 @@ def _faults(facts: MailSettings, *kinds: str) -> Iterator[tuple[str, Setting, Va
     """The faults of these kinds among the settings about mail, each once, at its origin."""
     needs(facts.roles or None)
     for role, origin in origins(facts):
-        for fault in dict.fromkeys(f for one in chain(facts.roles[role]) for f in one.faults):
+        told = [fault for one in chain(facts.roles[role]) for fault in one.faults]
+        url = read_mail_url(text_of(origin)) if is_mail_url(text_of(origin)) else None
+        for fault in dict.fromkeys((*told, *(() if url is None else url.faults))):
             if fault.kind in kinds:
                 yield role, origin, fault
 

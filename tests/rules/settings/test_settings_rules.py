@@ -307,3 +307,11 @@ def test_the_frameworks_own_sender_is_a_note(sender: str, expected: set[str]) ->
     """The program may name another for each message; nobody wrote this one."""
     default = Setting("DEFAULT_FROM_EMAIL", sender, None, "the framework's default")
     assert rules(transport(from_=default)) == expected
+
+
+def test_a_url_is_read_for_what_is_not_encoded_whoever_read_it() -> None:
+    """A reader that hands on the URL as it stands need not know the law of URLs."""
+    told = found(transport(url=setting("MAILER_DSN", "smtps://ann:Win@ter@mail.shop.example:465")))
+    assert "write %40" in told["SET008"].detail
+    assert "Win" not in repr(told)
+    assert "SET008" not in found(transport(url=setting("MAILER_DSN", "smtps://ann:Win%40ter@mail.shop.example:465")))
