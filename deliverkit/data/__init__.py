@@ -6,6 +6,7 @@ The files were compiled for this project from public documentation; each entry n
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,27 @@ class Provider:
         return not self.entry.get("unverified") and name not in self.entry.get("unverified_fields", ())
 
 
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A hosting platform as ``platforms.toml`` describes it: closed ports, and the seconds a function may run.
+
+    ``default_s`` and ``most_s`` are None where a program is not stopped. ``files`` and ``marks`` tell it.
+    """
+
+    id: str
+    name: str
+    files: tuple[str, ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
+    blocked: frozenset[int] = frozenset()
+    blocked_told: str = ""
+    blocked_on_some: frozenset[int] = frozenset()
+    blocked_on_some_told: str = ""
+    default_s: float | None = None
+    most_s: float | None = None
+    limit_key: str | None = None
+    ephemeral: bool = False
+
+
 class Selector(NamedTuple):
     """A DKIM selector worth trying. ``deep`` marks those of the deep scan only."""
 
@@ -76,6 +98,9 @@ class Selector(NamedTuple):
     hint: str
     evidence: str
     deep: bool = False
+
+
+_HOST = re.compile(r'^\s*host = "([^"]+)"', re.MULTILINE)
 
 
 @functools.cache
@@ -132,6 +157,66 @@ def nearest(word: str) -> str | None:
 
     near = get_close_matches(word.lower(), [name for p in providers() for name in (p.id, *p.aliases)], n=1)
     return near[0] if near else None
+
+
+def provider_hosts() -> frozenset[str]:
+    """Every host name of a submission endpoint, without parsing the file; ``{region}`` stands as it is."""
+    return frozenset(host for entry in _entries() for host in _HOST.findall(entry))
+
+
+def providers_at(host: str) -> tuple[Provider, ...]:
+    """The providers whose submission endpoint or other host this is, in file order; a region counts as any region.
+
+    Only entries that name it, or a host for each region, are parsed.
+    """
+    wanted = host.lower().rstrip(".")
+    near = (e for e in _entries() if f'"{wanted}"' in e or "{region}" in e)
+    return tuple(p for p in map(_parsed, near) if wanted in _names_of(p) or region_of(p, wanted) is not None)
+
+
+def mailbox_provider(domain: str) -> Provider | None:
+    """The provider of people's mail whose addresses are at this domain (lower case), or None."""
+    near = (_parsed(entry) for entry in _entries() if f'"{domain}"' in entry)
+    return next((p for p in near if domain in p.domains and p.category == "mailbox" and p.endpoints), None)
+
+
+def _names_of(p: Provider) -> frozenset[str]:
+    return frozenset((*(e.host for e in p.endpoints), *p.entry.get("other_hosts", ())))
+
+
+def region_of(p: Provider, host: str) -> str | None:
+    """What stands for ``{region}`` in a host name (lower case) of a provider's endpoints, or None."""
+    for template in {e.host for e in p.endpoints if "{region}" in e.host}:
+        before, _, after = template.partition("{region}")
+        match = re.fullmatch(re.escape(before) + r"([a-z0-9-]+)" + re.escape(after), host)
+        if match is not None:
+            return match[1]
+    return None
+
+
+@functools.cache
+def platforms() -> tuple[Platform, ...]:
+    """All hosting platforms, in file order."""
+    import tomllib
+
+    return tuple(_platform(entry) for entry in tomllib.loads(_read("platforms.toml"))["platform"])
+
+
+def _platform(entry: dict[str, Any]) -> Platform:
+    return Platform(
+        id=entry["id"],
+        name=entry["name"],
+        files=tuple(entry.get("files", ())),
+        marks=tuple((file, text) for file, text in entry.get("marks", ())),
+        blocked=frozenset(entry.get("blocked", ())),
+        blocked_told=entry.get("blocked_told", ""),
+        blocked_on_some=frozenset(entry.get("blocked_on_some", ())),
+        blocked_on_some_told=entry.get("blocked_on_some_told", ""),
+        default_s=entry.get("default_s"),
+        most_s=entry.get("most_s"),
+        limit_key=entry.get("limit_key"),
+        ephemeral=entry.get("ephemeral", False),
+    )
 
 
 def recognise(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from deliverkit.facts.settings.model import AppFacts, MailSettings
+from deliverkit.facts.settings.platforms import platforms_of, time_limits
 from deliverkit.facts.settings.readers import READERS, Look, reader
 from deliverkit.facts.settings.tree import Tree
 from deliverkit.findings import Judgement, Severity
@@ -46,7 +48,7 @@ async def doctor(
     """Read and judge an application. Nothing of it is run, and nothing is changed anywhere."""
     options = options or DoctorOptions()
     started, began = world.now(), time.monotonic()
-    app = examined(tree, name, options, progress or (lambda _: None))
+    app = examined(tree, name, options, progress or (lambda _: None), today=started.date())
     judgement = merge(judged(app, options.severities))
     return Report(
         subject=Subject("app", name),
@@ -57,13 +59,16 @@ async def doctor(
     ).judged_by(judgement)
 
 
-def examined(tree: Tree, name: str, options: DoctorOptions, say: Callable[[str], None]) -> AppFacts:
+def examined(
+    tree: Tree, name: str, options: DoctorOptions, say: Callable[[str], None], *, today: date | None = None
+) -> AppFacts:
     """What every reader finds in the tree."""
     look = Look(tree, options.process, options.environment, options.env_files)
     found: list[MailSettings] = []
     for word in READERS:
         say(f"{name}: looking for {word}")
         found.extend(reader(word)(look))
+    hosted = platforms_of(tree)
     judged_ones = _chosen(found, options.environment)
     return AppFacts(
         name=name,
@@ -73,6 +78,9 @@ def examined(tree: Tree, name: str, options: DoctorOptions, say: Callable[[str],
         used={n: tuple(places) for n, places in look.used.items()},
         calls=tuple(look.calls),
         marks=tuple(look.marks),
+        platforms=hosted,
+        time_limits=time_limits(tree, hosted),
+        today=today,
         unread=(*tree.unread, *look.unread),
     )
 

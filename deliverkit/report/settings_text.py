@@ -22,6 +22,9 @@ def settings_lines(app: AppFacts, width: int) -> list[str]:
         lines += ["", *_transport(one, width)] if lines else _transport(one, width)
     if not app.settings:
         lines.append("no mail settings were found")
+    if app.platforms:
+        told = ", ".join(f"{name} ({place})" for name, place in app.platforms)
+        lines += ["", *fold(plain(f"Made for: {told}"), width, "")]
     if app.unread:
         lines += ["", "Not followed:"]
         for unread in app.unread[:_MOST_UNREAD]:

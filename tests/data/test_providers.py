@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
 import pytest
 
-from deliverkit.data import Provider, nearest, providers, recognise
+from deliverkit.data import Provider, mailbox_provider, nearest, providers, providers_at, recognise
 
 BY_MX = [(f"mx1.{suffix}", p) for p in providers() for suffix in p.mx]
 BY_INCLUDE = [(p.spf_include, p) for p in providers() if p.spf_include]
@@ -65,3 +68,45 @@ def test_a_misspelt_provider_has_a_nearest() -> None:
     assert nearest("sendgird") == "sendgrid"
     assert nearest("offiec365") == "office365"
     assert nearest("qwertyuiop") is None
+
+
+def test_shapes_of_passwords_can_be_asked_and_told() -> None:
+    """Each is a pattern with its words; none takes everything."""
+    shaped = [p for p in providers() if "password_shape" in p.entry]
+    assert len(shaped) > 10
+    for p in shaped:
+        assert p.entry["password_told"]
+        assert re.fullmatch(p.entry["password_shape"], "Winter2026!") is None
+
+
+def test_ends_of_passwords_are_days() -> None:
+    """With the words that say for whom."""
+    dated = {p.id: p.entry for p in providers() if "password_login_ends" in p.entry}
+    assert {"outlook", "microsoft365"} <= set(dated)
+    assert all(isinstance(entry["password_login_ends"], date) for entry in dated.values())
+    assert all(entry["password_login_told"] for entry in dated.values())
+
+
+@pytest.mark.parametrize("known", providers(), ids=lambda p: p.id)
+def test_every_provider_is_found_at_its_hosts(known: Provider) -> None:
+    """Endpoints, other hosts, and every region."""
+    hosts = {e.host.replace("{region}", "eu-central-1") for e in known.endpoints} | set(
+        known.entry.get("other_hosts", ())
+    )
+    assert all(known in providers_at(host.upper()) for host in hosts)
+
+
+def test_a_host_nobody_lists_is_nobodys() -> None:
+    """Nor is a name that only contains one."""
+    assert providers_at("mail.shop.example") == ()
+    assert providers_at("smtp.gmail.com.shop.example") == ()
+    assert providers_at("") == ()
+
+
+def test_the_domain_of_an_address_tells_its_provider() -> None:
+    """A sending service has no addresses of people."""
+    found = mailbox_provider("gmail.com")
+    assert found is not None
+    assert found.id == "gmail"
+    assert mailbox_provider("smtp.gmail.com") is None
+    assert mailbox_provider("shop.example") is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any, Literal
 
 from deliverkit.facts.base import Facts
@@ -118,7 +119,11 @@ class SourceMark:
 
 @dataclass(frozen=True, repr=False)
 class AppFacts(Facts):
-    """The application as a whole. ``platforms`` are the hosting platforms recognised, each with the file that told."""
+    """The application as a whole.
+
+    ``platforms`` are the hosting platforms recognised, by their id in the data, each with the file that told;
+    ``time_limits`` the seconds that those which stop functions give them. ``today`` is the day it is judged on.
+    """
 
     name: str
     settings: tuple[MailSettings, ...]
@@ -130,6 +135,8 @@ class AppFacts(Facts):
     calls: tuple[SendCall, ...] = ()
     marks: tuple[SourceMark, ...] = ()
     platforms: tuple[tuple[str, Place], ...] = ()
+    time_limits: Mapping[str, Setting] = field(default_factory=dict)
+    today: date | None = None
     unread: tuple[Unread, ...] = ()
 
     @property

@@ -104,11 +104,13 @@ def _code(character: str) -> str:
 
 
 def masked_url(text: str) -> str:
-    """The URL with its password left out, for a report."""
+    """The URL with its password left out, for a report; where it was cut before its @, what may be one."""
     match = _URL.match(text)
     if match is None:
         return text
     rest = match[2]
     credentials, at, place = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    return f"{match[1]}://{user}{':***' if colon else ''}{at}{place}" if at else text
+    if not at:  # "smtp://user:pass", the rest lost: what follows the colon is no port
+        return re.sub(r":(?!\d{1,5}(?:[/?#]|$)|//).+", ":***", text, count=1, flags=re.DOTALL)
+    return f"{match[1]}://{user}{':***' if colon else ''}{at}{place}"

@@ -6,7 +6,7 @@ from deliverkit.facts.base import needs
 from deliverkit.facts.settings.model import MailSettings
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at, smtp
+from deliverkit.rules.settings.reading import at, change, named, smtp
 
 IMPLICIT_PORTS = (465, 2465)
 PLAIN_PORTS = (25, 587, 2525, 2587)
@@ -22,7 +22,9 @@ def tls_at_once_on_a_starttls_port(facts: MailSettings) -> Findings:
     plan = smtp(facts)
     if plan.mode == "implicit" and plan.port in PLAIN_PORTS:
         yield finding(
-            f"{plan.host}:{plan.port} with TLS from the first byte: {plan.why}", at=at(facts, "secure", "port")
+            f"{plan.host}:{plan.port} with TLS from the first byte: {plan.why}",
+            at=at(facts, "secure", "port"),
+            fix=_switch(facts, "off", 465),
         )
     needs(facts.setting("port") or facts.setting("secure"))
 
@@ -36,5 +38,24 @@ def clear_start_on_port_465(facts: MailSettings) -> Findings:
     """
     plan = smtp(facts)
     if plan.mode != "implicit" and plan.port in IMPLICIT_PORTS:
-        yield finding(f"{plan.host}:{plan.port} without TLS at the start: {plan.why}", at=at(facts, "secure", "port"))
+        yield finding(
+            f"{plan.host}:{plan.port} without TLS at the start: {plan.why}",
+            at=at(facts, "secure", "port"),
+            fix=_switch(facts, "on", 587),
+        )
     needs(facts.setting("port") or facts.setting("secure"))
+
+
+def _switch(facts: MailSettings, word: str, port: int) -> str | None:
+    """What to change: the switch for TLS from the first byte where it stands, or the port."""
+    secure, number = facts.setting("secure"), facts.setting("port")
+    ways = []
+    if secure is not None and secure.value is not None:
+        by = f", which takes {named(secure)}" if secure.via is not None else ""
+        where = f" at {secure.place}" if secure.place is not None else ""
+        ways.append(f"switch TLS from the first byte {word}: {secure.name}{where}{by}")
+        if isinstance(secure.value, str) and secure.value.lower() in ("false", "true", "0", "1", "no", "yes"):
+            ways[0] += ' (a text is always true: compare it with "true")' if facts.framework == "nodemailer" else ""
+    if number is not None and number.value is not None:
+        ways.append(change(number, str(port)))
+    return "; or ".join(ways) or None

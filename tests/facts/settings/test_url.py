@@ -72,3 +72,19 @@ def test_any_text_is_read(text: str) -> None:
     secret = found.password.reveal() if found.password else ""
     if len(secret) > 12 and secret.isalnum():
         assert secret not in masked_url("smtp://" + text) or secret in text.rpartition("@")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("smtp://ann:secret@mail.shop.example:587", "smtp://ann:***@mail.shop.example:587"),
+        ("smtp://ann:se@cr/et@mail.shop.example", "smtp://ann:***@mail.shop.example"),
+        ("smtp://ann:secret", "smtp://ann:***"),
+        ("smtp://mail.shop.example:587", "smtp://mail.shop.example:587"),
+        ("smtp://mail.shop.example:587/?pool=true", "smtp://mail.shop.example:587/?pool=true"),
+        ("mail.shop.example:587", "mail.shop.example:587"),
+    ],
+)
+def test_no_password_is_shown(text: str, shown: str) -> None:
+    """Not even where a comment or a blank cut the URL before its @."""
+    assert masked_url(text) == shown

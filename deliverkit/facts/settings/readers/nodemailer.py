@@ -21,8 +21,8 @@ from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.source import javascript as js
 from deliverkit.facts.settings.source.sends import marks, sends
 from deliverkit.facts.settings.source.syntax import GRAMMARS, LACKING, Node, available, line_of, shown, text_of, walk
-from deliverkit.facts.settings.url import MailUrl, read_mail_url
-from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
+from deliverkit.facts.settings.url import MailUrl, masked_url, read_mail_url
+from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, ValueFault
 
 _ROLES = {
     "service": "service", "url": "url", "host": "host", "port": "port", "secure": "secure", "name": "helo",
@@ -139,7 +139,22 @@ def replace_with_url(url: js.Known) -> js.Known:
     told: dict[str, Any] = {"host": read_url.host, "port": read_url.port, "secure": read_url.scheme == "smtps" or None}
     told |= {"auth.user": read_url.user, "auth.pass": read_url.password and read_url.password.reveal()}
     told |= {name: _of_query(value) for name, value in read_url.options.items()}
-    return replace(url, value={name: replace(url, value=value) for name, value in told.items() if value is not None})
+    via = url.setting and _masked(url.setting, read_url.faults)
+    parts = {name: replace(url, value=value, setting=via) for name, value in told.items() if value is not None}
+    return replace(url, value=parts, setting=via)
+
+
+def _masked(setting: Setting, faults: tuple[ValueFault, ...] = ()) -> Setting:
+    """A variable that holds a URL, with the URL's password left out."""
+    from dataclasses import replace
+
+    return replace(
+        setting,
+        value=masked_url(setting.value) if isinstance(setting.value, str) else setting.value,
+        faults=(*setting.faults, *faults),
+        via=setting.via and _masked(setting.via),
+        shadowed=tuple(_masked(one) for one in setting.shadowed),
+    )
 
 
 def _of_query(text: str) -> Any:
