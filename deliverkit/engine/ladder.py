@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from deliverkit.engine.egress import KNOWN_OPEN, ports_out
 from deliverkit.engine.route import LOOPBACK, is_address
@@ -46,6 +46,7 @@ from deliverkit.smtp.transcript import Transcript
 from deliverkit.world import World
 from deliverkit.world.hostsfile import listed_addresses
 
+T = TypeVar("T")
 BESIDE: Final[Mapping[int, Role]] = {25: "mx", 465: "submissions", 587: "submission", 2525: "submission"}
 _MOST_ADDRESSES = 4  # of each family
 _PATIENCE_S = 2.0  # after which the control hosts are asked as well
@@ -179,7 +180,7 @@ class _Clock:
         self.seconds: dict[str, float] = {}
         self.now = ""
 
-    def over(self, flow: SmtpFlow[Climb]) -> SmtpFlow[Climb]:
+    def over(self, flow: SmtpFlow[T]) -> SmtpFlow[T]:
         """The flow, every ask and answer passed on unchanged."""
         try:
             asked = next(flow)
@@ -191,8 +192,8 @@ class _Clock:
                     self.seconds[self.now] = self.seconds.get(self.now, 0.0) + time.monotonic() - began
                 asked = flow.send(heard)
         except StopIteration as stop:
-            climb: Climb = stop.value
-            return climb
+            result: T = stop.value
+            return result
         finally:
             flow.close()
 
@@ -227,6 +228,7 @@ class _Ladder:
         self.climbed: Climb | None = None
         self.transcript: Transcript | None = None
         self.clock = _Clock()
+        self.waiting: dict[int, _Clock] = {}  # by port: what was connected to
 
     @property
     def _plan(self) -> Plan:
@@ -259,8 +261,9 @@ class _Ladder:
         tasks = [asyncio.create_task(work) for work in works]
         try:
             _, waiting = await asyncio.wait(tasks, timeout=_PATIENCE_S)
-            if waiting:
-                tasks.append(asyncio.create_task(self._ask_controls({self._plan.port, *self.options.beside})))
+            silent = {port for port, clock in self.waiting.items() if "connect" not in clock.seconds}
+            if waiting and silent:
+                tasks.append(asyncio.create_task(self._ask_controls(silent)))
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -287,7 +290,7 @@ class _Ladder:
         submission = submission_of(self.one, address, self.world, self.options)
         without = isinstance(auth_of(self.one), str)
         clock = _Clock()
-        self.clock = clock
+        self.clock = self.waiting[self._plan.port] = clock
         flow = climb_flow(
             submission,
             verify=self._plan.verify,
@@ -328,7 +331,9 @@ class _Ladder:
             greeting_s=options.reply_s,
             reply_s=options.reply_s,
         )
-        seen, transcript = await self.world.converse(probe_flow(target), from_dns=self._from_dns)
+        clock = self.waiting[port] = _Clock()
+        flow = clock.over(probe_flow(target))
+        seen, transcript = await self.world.converse(flow, from_dns=self._from_dns)
         self.beside.append(port_facts(target, seen, transcript, self.world.now()))
 
     async def _look_otherwise(self) -> None:

@@ -45,7 +45,7 @@ async def looked_live(
         interrupted = any(one.interrupted for one in tried)
     facts = {"steps": [step for one in ladders for step in one.steps], "ladder": ladders, "domains": sides}
     return Seen(
-        judgements=[*seen.judgements, *_judged(ladders, sides, sent, options)],
+        judgements=_with_proof(seen.judgements, ladders, _judged(ladders, sides, sent, options)),
         facts={**seen.facts, **facts, **({"send": sent} if sent else {})},
         vantage=_vantage(ladders, world.vantage),
         interrupted=interrupted,
@@ -60,6 +60,19 @@ def _judged(
     if sent:
         judgements += [judge(one, rules_of("send"), told) for one in sent]
     return judgements
+
+
+def _with_proof(static: list[Judgement], ladders: tuple[LadderFacts, ...], live: list[Judgement]) -> list[Judgement]:
+    """All judgements; a finding of the settings alone gives way to the one that saw the same on the wire."""
+    from deliverkit.rules.settings.ladder import PROVES
+
+    seen = {(PROVES[f.rule], f.subject) for one in live for f in one.findings if f.rule in PROVES}
+    proved = {(rule, one.settings.subject) for one in ladders for rule, name in seen if name == one.name}
+
+    def kept(one: Judgement) -> Judgement:
+        return replace(one, findings=tuple(f for f in one.findings if (f.rule, f.subject) not in proved))
+
+    return [*map(kept, static), *live]
 
 
 def _vantage(ladders: tuple[LadderFacts, ...], vantage: Vantage) -> Vantage:

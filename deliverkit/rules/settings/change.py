@@ -3,59 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from deliverkit.facts.ladder import LadderFacts
 from deliverkit.facts.settings.values import Secret, Setting
 
-_DIALECTS: Mapping[str, tuple[str, str]] = {
-    "nodemailer": ("secure: true", "secure: false with requireTLS: true"),
-    "django": ("EMAIL_USE_SSL = True and EMAIL_USE_TLS = False", "EMAIL_USE_TLS = True and EMAIL_USE_SSL = False"),
-    "laravel": ("MAIL_SCHEME=smtps", "MAIL_SCHEME=smtp"),
+_VALUES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "nodemailer": {"secure": ("true", "false")},
+    "django": {"secure": ("True", "False"), "starttls": ("False", "True")},
+    "laravel": {"secure": ("smtps", "smtp")},
+}
+"""By framework and role: the value for TLS from the first byte, and the one for STARTTLS."""
+
+_WORDS: Mapping[str, tuple[str, str]] = {
     "symfony": ("the scheme smtps://", "the scheme smtp://"),
-    "spring": (
-        "spring.mail.properties.mail.smtp.ssl.enable=true",
-        "spring.mail.properties.mail.smtp.starttls.required=true",
-    ),
+    "spring": ("mail.smtp.ssl.enable=true", "mail.smtp.starttls.enable=true and mail.smtp.starttls.required=true"),
     "javamail": ("mail.smtp.ssl.enable=true", "mail.smtp.starttls.enable=true and mail.smtp.starttls.required=true"),
     "phpmailer": ("SMTPSecure = PHPMailer::ENCRYPTION_SMTPS", "SMTPSecure = PHPMailer::ENCRYPTION_STARTTLS"),
     "smtplib": ("smtplib.SMTP_SSL", "smtplib.SMTP with starttls(context=ssl.create_default_context())"),
     "rails": ("tls: true", "enable_starttls: true"),
     "grafana": ("port 465, which Grafana gives TLS at once", 'startTLS_policy = "MandatoryStartTLS"'),
-    "postfix": (
-        "smtp_tls_wrappermode = yes and smtp_tls_security_level = encrypt",
-        "smtp_tls_security_level = encrypt",
-    ),
+    "postfix": ("smtp_tls_wrappermode = yes", "smtp_tls_wrappermode = no and smtp_tls_security_level = encrypt"),
 }
-"""How each framework says TLS from the first byte, and STARTTLS or nothing; from their documentation."""
+"""The same for frameworks that want more than a value."""
 
 
 def change_to(facts: LadderFacts, role: str, new: str | None) -> str:
-    """ "Change MAIL_HOST (.env:3), now "smtp.exmaple.com", to …". ``new`` None: what is right cannot be told."""
+    """ "Change MAIL_PORT (.env:4) from 587 to 465." ``new`` None: what is right cannot be told."""
     setting = facts.settings.setting(role)
     if setting is None:
-        where = facts.settings.place
-        return f"Set the {role} ({where}){f' to {new}' if new else ''}."
-    return f"Change {_named(setting)}{f' to {new}' if new else ''}."
+        return f"Set the {role} ({facts.settings.place}){f' to {new}' if new else ''}."
+    return _change(setting, new)
 
 
 def change_mode(facts: LadderFacts, mode: str, port: int) -> str:
     """What to change so that the client begins TLS this way on this port."""
-    told = []
-    if port != facts.port:
-        told.append(change_to(facts, "port", str(port)))
-    before = "implicit" if facts.mode == "implicit" else "starttls"
-    if mode != before or facts.mode == "clear":
-        words = _DIALECTS.get(facts.settings.framework, ("TLS from the first byte", "STARTTLS, demanded"))
-        setting = next((s for role in ("secure", "starttls", "url") if (s := facts.settings.setting(role))), None)
-        where = f"{_named(setting)}" if setting else f"the transport at {facts.settings.place}"
-        told.append(f"Use {words[0] if mode == 'implicit' else words[1]}: change {where}.")
-    return " ".join(told) or "Leave port and encryption as they are."
+    told = [] if port == facts.port else [change_to(facts, "port", str(port))]
+    which = 0 if mode == "implicit" else 1
+    values = _VALUES.get(facts.settings.framework)
+    if values is not None:
+        told += [_of_value(facts, role, pair[which]) for role, pair in values.items()]
+        if facts.settings.framework == "nodemailer" and facts.mode == "clear":
+            told.append("Take ignoreTLS out.")
+    elif (mode == "implicit") != (facts.mode == "implicit") or facts.mode == "clear":
+        default = ("TLS from the first byte", "STARTTLS, demanded")
+        told.append(f"Use {_WORDS.get(facts.settings.framework, default)[which]} ({_where(facts)}).")
+    return " ".join(one for one in told if one) or "Leave port and encryption as they are."
 
 
-def _named(setting: Setting) -> str:
-    """ "MAIL_PORT (.env:4), now 587"; never a secret's text."""
-    origin: Any = setting.origin
-    place = f" ({origin.place})" if origin.place is not None else f" ({origin.layer})"
-    value = "" if isinstance(origin.value, Secret) or origin.value is None else f", now {origin.shown}"
-    return f"{origin.name}{place}{value}"
+def _of_value(facts: LadderFacts, role: str, new: str) -> str:
+    """ "" where the value is right already, or nothing is set and the default does."""
+    setting = facts.settings.setting(role)
+    if setting is None:
+        return f"Set {role} to {new} ({facts.settings.place})." if new.lower() in ("true", "smtps") else ""
+    same = str(setting.value).lower() == new.lower()
+    if facts.settings.framework == "nodemailer" and isinstance(setting.value, str):
+        if new == "false":
+            return f"{_change(setting, 'an empty value')} JavaScript takes every other text as true."
+        same = bool(setting.value)
+    return "" if same else _change(setting, new)
+
+
+def _where(facts: LadderFacts) -> str:
+    """The setting that says how TLS begins, or where the transport is made."""
+    setting = next((s for role in ("secure", "starttls", "url") if (s := facts.settings.setting(role))), None)
+    return f"{setting.origin.name}, {setting.origin.place}" if setting else str(facts.settings.place)
+
+
+def _change(setting: Setting, new: str | None) -> str:
+    """What stands there now is shown, unless it is a secret."""
+    origin = setting.origin
+    place = f"({origin.place})" if origin.place is not None else f"({origin.layer})"
+    shown = "" if isinstance(origin.value, Secret) or origin.value is None else origin.shown
+    if new is None:
+        return f"Change {origin.name} {place}{f', now {shown}' if shown else ''}."
+    return f"Change {origin.name} {place}{f' from {shown}' if shown else ''} to {new}."

@@ -13,6 +13,9 @@ from deliverkit.smtp.dialogue import Trouble, TroubleKind
 from deliverkit.smtp.reply import Reply, offer
 from deliverkit.smtp.submission import Refusal
 
+PROVES = {"SET102": "SET001", "SET103": "SET002"}
+"""What was seen on the wire takes the place of what the settings alone made certain: one cause, one finding."""
+
 
 def _seen(facts: LadderFacts, *roles: str) -> tuple[Evidence, ...]:
     return at(facts.settings, *roles)
@@ -82,9 +85,7 @@ def tls_begun_with_a_server_that_speaks_first(facts: LadderFacts) -> Findings:
     if _answered_in_clear(facts, rung):
         way = next((one for one in facts.ways if one.port == facts.port), facts.ways[0] if facts.ways else None)
         remedy = change_mode(facts, way.mode, way.port) if way else change_mode(facts, "starttls", facts.port)
-        yield finding(
-            f"{facts.name}: {rung.problem}", at=_seen(facts, "secure", "port", "url"), fix=remedy + _proved(facts)
-        )
+        yield finding(f"{rung.problem}", at=_seen(facts, "secure", "port", "url"), fix=remedy + _proved(facts))
 
 
 def _answered_in_clear(facts: LadderFacts, rung: Rung) -> bool:
@@ -109,9 +110,7 @@ def greeting_that_never_came(facts: LadderFacts) -> Findings:
     if isinstance(rung.problem, Trouble):
         way = facts.ways[0] if facts.ways else None
         remedy = change_mode(facts, way.mode, way.port) if way else change_to(facts, "port", None)
-        yield finding(
-            f"{facts.name}: {rung.problem}", at=_seen(facts, "secure", "port", "url"), fix=remedy + _proved(facts)
-        )
+        yield finding(f"{rung.problem}", at=_seen(facts, "secure", "port", "url"), fix=remedy + _proved(facts))
 
 
 @rule("SET104", Severity.ERROR, "RFC 5321 §3.1, §4.1.1.1")
@@ -124,7 +123,7 @@ def session_refused(facts: LadderFacts) -> Findings:
     for rung in (needs(facts.greeting), facts.ehlo):
         if rung is not None and isinstance(rung.problem, Reply | Refusal):
             remedy = _remedy(rung, change_to(facts, "helo", None) if rung is facts.ehlo else "")
-            yield finding(f"{facts.name}: {_words(rung)}", at=_seen(facts, "helo", "host"), fix=remedy.strip() or None)
+            yield finding(f"{_words(rung)}", at=_seen(facts, "helo", "host"), fix=remedy.strip() or None)
 
 
 @rule("SET105", Severity.ERROR, "RFC 3207 §4")
@@ -140,7 +139,7 @@ def starttls_not_to_be_had(facts: LadderFacts) -> Findings:
         way = next((one for one in facts.ways if one.port != facts.port), None)
         remedy = change_mode(facts, way.mode, way.port) if way else None
         told = f"{remedy}{_proved(facts)}" if remedy else None
-        yield finding(f"{facts.name}: {_words(rung)}", at=_seen(facts, "starttls", "secure", "port", "url"), fix=told)
+        yield finding(f"{_words(rung)}", at=_seen(facts, "starttls", "secure", "port", "url"), fix=told)
 
 
 @rule("SET106", Severity.ERROR, "RFC 8446 §6; RFC 3207 §4.1")
@@ -153,7 +152,7 @@ def handshake_that_fails(facts: LadderFacts) -> Findings:
     rung = needs(facts.tls)
     if isinstance(rung.problem, Trouble) and not _answered_in_clear(facts, rung):
         told = f"Use another port, or have the server mended.{_proved(facts)}" if facts.ways else None
-        yield finding(f"{facts.name}: {rung.problem}", at=_seen(facts, "port", "host", "url"), fix=told)
+        yield finding(f"{rung.problem}", at=_seen(facts, "port", "host", "url"), fix=told)
 
 
 @rule("SET107", Severity.ERROR, "RFC 8314 §3.4; RFC 9525 §6")
@@ -172,7 +171,7 @@ def certificate_that_does_not_hold(facts: LadderFacts) -> Findings:
         borne = f"; it bears {', '.join(names[:5])}" if names and "another name" in str(rung.problem) else ""
         new = names[0] if borne and len(names) == 1 and not names[0].startswith("*") else None
         remedy = change_to(facts, "host", new) if borne else None
-        yield finding(f"{facts.name}: {rung.problem}{borne}", at=_seen(facts, "host", "verify", "url"), fix=remedy)
+        yield finding(f"{rung.problem}{borne}", at=_seen(facts, "host", "verify", "url"), fix=remedy)
 
 
 @rule("SET108", Severity.WARNING, "RFC 8314 §3; RFC 4954 §4")
@@ -187,9 +186,7 @@ def password_over_an_open_line(facts: LadderFacts) -> Findings:
     if facts.withheld is not None:
         way = facts.ways[0] if facts.ways else None
         told = f"{change_mode(facts, way.mode, way.port)}{_proved(facts)}" if way else None
-        yield finding(
-            f"{facts.name}: {facts.withheld}", at=_seen(facts, "secure", "starttls", "verify", "url"), fix=told
-        )
+        yield finding(f"{facts.withheld}", at=_seen(facts, "secure", "starttls", "verify", "url"), fix=told)
 
 
 @rule("SET109", Severity.ERROR, "RFC 4954 §6")
@@ -204,7 +201,7 @@ def login_refused(facts: LadderFacts) -> Findings:
     if isinstance(rung.problem, Reply) and not _wants_tls(rung.problem):
         helped = facts.provider.entry.get("credential_help") if facts.provider else None
         remedy = _remedy(rung, f"{change_to(facts, 'password', None)}{f' {helped}' if helped else ''}")
-        yield finding(f"{facts.name}: {_words(rung)}", at=_seen(facts, "user", "password", "url"), fix=remedy)
+        yield finding(f"{_words(rung)}", at=_seen(facts, "user", "password", "url"), fix=remedy)
 
 
 @rule("SET110", Severity.ERROR, "RFC 4954 §3")
@@ -219,7 +216,7 @@ def login_not_offered(facts: LadderFacts) -> Findings:
     if isinstance(rung.problem, Refusal) and not _tls_missing(facts):
         way = next((one for one in facts.ways if one.port != facts.port), None)
         told = f"{change_mode(facts, way.mode, way.port)}{_proved(facts)}" if way else None
-        yield finding(f"{facts.name}: {rung.problem}", at=_seen(facts, "mechanism", "port", "url"), fix=told)
+        yield finding(f"{rung.problem}", at=_seen(facts, "mechanism", "port", "url"), fix=told)
 
 
 @rule("SET111", Severity.ERROR, "RFC 3207 §4; RFC 4954 §6")
@@ -238,7 +235,7 @@ def server_that_demands_tls(facts: LadderFacts) -> Findings:
             isinstance(rung.problem, Refusal) and _tls_missing(facts)
         ):
             remedy = change_mode(facts, "starttls", facts.port) + _proved(facts)
-            yield finding(f"{facts.name}: {_words(rung)}", at=_seen(facts, "starttls", "secure", "url"), fix=remedy)
+            yield finding(f"{_words(rung)}", at=_seen(facts, "starttls", "secure", "url"), fix=remedy)
 
 
 def _wants_tls(reply: Reply) -> bool:
@@ -293,7 +290,7 @@ def ipv6_that_leads_nowhere(facts: LadderFacts) -> Findings:
     dead = [one for one in facts.addresses if ":" in one.address and one.reason in ("timeout", "unreachable")]
     if rung.held and dead:
         told = ", ".join(f"{one.address}: {one.trouble}" for one in dead)
-        yield finding(f"{facts.name}: {told}", at=_seen(facts, "host", "url"))
+        yield finding(told, at=_seen(facts, "host", "url"))
 
 
 @rule("SET115", Severity.WARNING, "RFC 5321 §4.5.3.2")
@@ -311,5 +308,5 @@ def server_slower_than_the_application_waits(facts: LadderFacts) -> Findings:
     ):
         took = facts.timings.get(name, 0.0)
         if isinstance(limit, float | int) and took > limit:
-            told = f"{facts.name}: {name} took {took:.1f} s, and the application waits {limit:g} s"
+            told = f"{name} took {took:.1f} s, and the application waits {limit:g} s"
             yield finding(told, at=_seen(facts, role), fix=change_to(facts, role, None))
