@@ -41,6 +41,7 @@ from deliverkit.smtp.dialogue import (
 )
 from deliverkit.smtp.inspect import Role, Target, probe_flow
 from deliverkit.smtp.ladder import Climb, climb_flow
+from deliverkit.smtp.reply import offer
 from deliverkit.smtp.submission import MECHANISMS, Auth, Stage, Submission, TlsMode
 from deliverkit.smtp.transcript import Transcript
 from deliverkit.world import World
@@ -337,18 +338,15 @@ class _Ladder:
         self.beside.append(port_facts(target, seen, transcript, self.world.now()))
 
     async def _look_otherwise(self) -> None:
-        """The configured port in the other mode, where the first words or the handshake failed."""
-        session = self.climbed.session if self.climbed else None
-        if (
-            session is None
-            or session.stage not in (Stage.GREETING, Stage.TLS)
-            or not isinstance(session.problem, Trouble)
-        ):
-            return
+        """The configured port in the other mode, where this one led nowhere."""
         standing = next((one.address for one in self.tried.values() if one.trouble is None), None)
-        if standing is not None:
-            role: Role = "submission" if self._plan.mode == "implicit" else "submissions"
-            await self._probe(standing, self._plan.port, role)
+        if self.climbed is None or standing is None:
+            return
+        session, mode = self.climbed.session, self._plan.mode
+        if session.stage in (Stage.GREETING, Stage.TLS) and isinstance(session.problem, Trouble):
+            await self._probe(standing, self._plan.port, "submission" if mode == "implicit" else "submissions")
+        elif mode == "clear" and session.ehlo is not None and "STARTTLS" in offer(session.ehlo):
+            await self._probe(standing, self._plan.port, "submission")
 
     def _in_order(self) -> tuple[Address, ...]:
         addresses = self.found.addresses if self.found else ()

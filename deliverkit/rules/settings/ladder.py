@@ -262,7 +262,8 @@ def sender_refused(facts: LadderFacts) -> Findings:
     if not rung.held and not (isinstance(rung.problem, Reply) and _wants_tls(rung.problem)):
         user = facts.settings.setting("user")
         new = user.text if user is not None and user.text and "@" in user.text and user.text != facts.sender else None
-        remedy = _remedy(rung, change_to(facts, "from", new))
+        own = facts.settings.setting("from") is not None
+        remedy = _remedy(rung, change_to(facts, "from", new) if own else "Send from an address the account owns.")
         yield finding(f"MAIL FROM:<{facts.sender}>: {_words(rung)}", at=_seen(facts, "from", "user"), fix=remedy)
 
 
