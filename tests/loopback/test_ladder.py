@@ -190,17 +190,17 @@ def test_tls_at_once_with_a_server_that_speaks_first(good: ssl.SSLContext, ca_fi
 
 
 @contextlib.contextmanager
-def full_queue(port: int = 0) -> Iterator[int]:
+def full_queue(port: int = 0, host: str = "127.0.0.1") -> Iterator[int]:
     """A port whose accept queue is full: SYN packets get no answer."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(0)
         port = listener.getsockname()[1]
         for _ in range(8):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
+            waiting.connect_ex((host, port))
         yield port
 
 
