@@ -11,6 +11,7 @@ from typing import Any
 
 from deliverkit.data import Provider, providers
 from deliverkit.engine.audit import AuditOptions, audit
+from deliverkit.engine.route import is_address
 from deliverkit.facts.base import Missing, missing
 from deliverkit.facts.ladder import DomainSide
 from deliverkit.facts.sending import provider_of
@@ -32,7 +33,7 @@ def pairs(senders: Iterable[tuple[str | None, MailSettings]]) -> Iterator[tuple[
     seen = set()
     for sender, one in senders:
         host = one.plan.raw("host")
-        if sender is None or not isinstance(host, str):
+        if sender is None or not isinstance(host, str) or is_address(host):  # bridges stand on 127.0.0.1
             continue
         try:
             domain = meant(sender.rpartition("@")[2]).name
@@ -102,9 +103,10 @@ def _names(node: Node) -> Iterator[str]:
 
 def _published(dkim: Any, provider: Provider) -> Any:
     """The provider's selectors at which a key stands, by its own record or an alias."""
-    if isinstance(dkim, Missing):
-        return dkim
-    asked = [one for one in dkim.selectors if one.selector in provider.dkim_selectors]
-    found = tuple(one.selector for one in asked if one.answer.known and one.records)
+    selectors = _raw(dkim, "selectors")
+    if isinstance(selectors, Missing):
+        return selectors
+    asked = [one for one in selectors if one.selector in provider.dkim_selectors]
+    found = tuple(one.selector for one in asked if not isinstance(one.raw("records"), Missing) and one.records)
     unknown = next((one.answer for one in asked if not one.answer.known), None)
     return missing(unknown.why()) if unknown is not None and not found else found

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
 from typing import Any, Final, TypeVar
 
+from deliverkit.data import Provider
 from deliverkit.engine.egress import KNOWN_OPEN, ports_out
 from deliverkit.engine.route import LOOPBACK, is_address
 from deliverkit.engine.send import local_name
@@ -372,7 +373,7 @@ class _Ladder:
             "login": plan.raw("login"),
             "sender": sender_of(self.one),
             "recipient": self.options.to,
-            "provider": None if self.unknown else provider_of(str(host)),
+            "provider": None if self.unknown else self._provider,
             "addresses": self._in_order(),
             "beside": tuple(sorted(self.beside, key=lambda row: row.port)),
             "outward": self.outward,
@@ -402,7 +403,7 @@ class _Ladder:
         known["connect"] = connect_rung(self._plan.port, self._in_order(), self.beside, self.outward)
         if not (isinstance(known["connect"], Rung) and known["connect"].held) or self.climbed is None:
             return known
-        known |= rungs(self.climbed, self._plan.mode, self._provider)
+        known |= rungs(self.climbed, self._plan.mode, self._provider.id if self._provider else None)
         login = auth_of(self.one)
         if isinstance(login, str) and all(isinstance(r, Rung) and r.held for r in known.values()):
             known["auth"] = missing(login)
@@ -418,9 +419,9 @@ class _Ladder:
         return known
 
     @property
-    def _provider(self) -> str | None:
-        found = provider_of(self._plan.host)
-        return found.id if found else None
+    def _provider(self) -> Provider | None:
+        """Whose host it is; an address is nobody's, though local bridges of some providers have one."""
+        return None if is_address(self._plan.host) else provider_of(self._plan.host)
 
 
 def with_steps(facts: LadderFacts, climbed: Climb | None) -> LadderFacts:

@@ -170,7 +170,7 @@ def certificate_that_does_not_hold(facts: LadderFacts) -> Findings:
         )
         borne = f"; it bears {', '.join(names[:5])}" if names and "another name" in str(rung.problem) else ""
         new = names[0] if borne and len(names) == 1 and not names[0].startswith("*") else None
-        remedy = change_to(facts, "host", new) if borne else None
+        remedy = f"If the provider names this server so: {change_to(facts, 'host', new)}" if borne else None
         yield finding(f"{rung.problem}{borne}", at=_seen(facts, "host", "verify", "url"), fix=remedy)
 
 
