@@ -68,7 +68,7 @@ async def doctor(
     started, began = world.now(), time.monotonic()
     say = progress or (lambda _: None)
     app = examined(tree, name, options, say)
-    seen = Seen(judged(app, options.severities))
+    seen = Seen(judged(app, options.severities), {"steps": []})
     if options.ladder is not None:
         from deliverkit.engine.live import looked_live
 

@@ -131,16 +131,26 @@ def sender_of(one: MailSettings) -> str | None:
 
 def auth_of(one: MailSettings) -> Auth | str | None:
     """The login of a transport; why there can be none, as a text; None where the application does not log in."""
-    if not one.plan.login:
+    login = one.plan.raw("login")
+    if isinstance(login, Missing):
+        return f"the login was not tried: {login.reason}"
+    if not login:
         return None
-    mechanism = (one.plan.mechanism or "").upper()
+    planned = _told(one.plan, "mechanism", None)
+    mechanism = (planned or "").upper()
     if "OAUTH" in mechanism:
         return "the login was not tried: the application fetches an OAuth2 token when it runs"
     user = _text(one, "user")
     if not user or one.password is None:
         return f"the login was not tried: the {'password' if user else 'user name'} is not known from the settings"
-    named = mechanism if mechanism in MECHANISMS and one.plan.mechanism != "login" else None  # Nodemailer's auth.type
+    named = mechanism if mechanism in MECHANISMS and planned != "login" else None  # "login": Nodemailer's auth.type
     return Auth(user, one.password.reveal(), named)
+
+
+def _told(plan: Plan, name: str, default: Any) -> Any:
+    """A field of the plan, or a default where only a run of the application could tell."""
+    value = plan.raw(name)
+    return default if isinstance(value, Missing) else value
 
 
 def submission_of(one: MailSettings, address: str, world: World, options: LadderOptions) -> Submission:
@@ -156,7 +166,7 @@ def submission_of(one: MailSettings, address: str, world: World, options: Ladder
         verify_name=plan.host,
         ca_file=options.ca_file,
         insecure=options.insecure,
-        helo=plan.helo or local_name(world, platform.node(), domain),
+        helo=_told(plan, "helo", None) or local_name(world, platform.node(), domain),
         auth=login if isinstance(login, Auth) else None,
         connect_s=options.connect_s,
         reply_s=options.reply_s,
@@ -295,7 +305,7 @@ class _Ladder:
         self.clock = self.waiting[self._plan.port] = clock
         flow = climb_flow(
             submission,
-            verify=self._plan.verify,
+            verify=_told(self._plan, "verify", True),
             sender=None if without else sender_of(self.one),
             recipient=self.options.to,
         )

@@ -124,8 +124,9 @@ class LadderFacts(Facts):
 
     @property
     def climbed(self) -> bool:
-        """True if every rung that was tried held."""
-        return all(step.ok for step in self.steps)
+        """True if the server took the sender, and no rung that was tried broke or is untold."""
+        tried = [rung for name in RUNGS if (rung := self.raw(name)) is not None]
+        return self.raw("mail_from") is not None and all(isinstance(rung, Rung) and rung.held for rung in tried)
 
     def to_json(self) -> dict[str, Any]:
         """Where, the steps, what was seen beside, what was proved, and the transcript."""

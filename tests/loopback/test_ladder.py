@@ -437,6 +437,16 @@ def test_ctrl_c_keeps_what_was_found(good: ssl.SSLContext, ca_file: str) -> None
     assert report.facts["steps"][-1].detail == "interrupted"
 
 
+def test_what_only_a_run_could_tell_is_not_guessed(good: ssl.SSLContext, ca_file: str) -> None:
+    """A login out of a function, a host out of a function: untold, with the reason, and the rest is climbed."""
+    said = starttls(good, *AUTH, AUTH="235 ok")
+    report = against(said, auth=False, more="auth: getAuth(), tls: { rejectUnauthorized: check() },", ca_file=ca_file)
+    assert broke(report) == ("AUTH", None)
+    assert "not known from the settings" in report.facts["steps"][-1].detail
+    report = run(examined(ToldTree({"mail.js": 'require("nodemailer").createTransport({ host: find(), port: 587 });'})))
+    assert [(s.name, s.ok) for s in report.facts["steps"]] in ([("resolve", None)], [])
+
+
 def test_one_server_and_login_is_climbed_once(good: ssl.SSLContext, ca_file: str) -> None:
     """Two files make the same transport."""
     connections = 0
@@ -476,3 +486,12 @@ def test_send_delivers_one_message_and_nothing_is_sent_without_it(tmp_path: Path
         report = run(examined(tree, send=True, **told))
         assert broke(report) == ("send", False)
         assert report.exit_status() == 1
+
+
+def test_nothing_is_sent_where_no_sender_is_known() -> None:
+    """A local catcher without TLS or login, and settings without an address: the ladder ends after EHLO."""
+    with mail_server() as running:
+        tree = app(running.port, host="127.0.0.1", auth=False)
+        report = run(examined(tree, send=True, to="bob@example.net"))
+        assert broke(report) == ("TLS", None)  # and nobody is known to send from
+        assert running.contents == []
