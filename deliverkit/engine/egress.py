@@ -15,7 +15,7 @@ from deliverkit.facts.base import Unobserved, missing, not_asked
 from deliverkit.facts.host import PortFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Question
-from deliverkit.smtp.dialogue import Connect, Connected, Hangup, SmtpFlow
+from deliverkit.smtp.dialogue import Connect, Connected, Hangup, SmtpFlow, Trouble
 from deliverkit.world import World
 
 _KNOCK_S = 5.0
@@ -69,14 +69,14 @@ async def _control(text: str, world: World, options: ProbeOptions) -> tuple[bool
         return False, False
     address = str(records[0])
 
-    async def knock(port: int) -> bool:
-        flow, about = _knock(address, port, min(options.connect_s, _KNOCK_S)), f"control {host}:{port} at {address}"
+    async def stands(port: int) -> bool:
+        flow, about = knock(address, port, min(options.connect_s, _KNOCK_S)), f"control {host}:{port} at {address}"
         try:
-            return (await world.converse(flow, from_dns=not typed, about=about))[0]
+            return isinstance((await world.converse(flow, from_dns=not typed, about=about))[0], Connected)
         except Unobserved:
             return False
 
-    on25, on_other = await asyncio.gather(knock(25), knock(int(other)))
+    on25, on_other = await asyncio.gather(stands(25), stands(int(other)))
     return on25, on_other
 
 
@@ -103,16 +103,16 @@ async def _knocked(host: str, ports: Collection[int], world: World, connect_s: f
     records = (await world.ask(Question(host, "A"))).records
     if not records:
         return set()
-    flows = (_knock(str(records[0]), port, min(connect_s, _KNOCK_S)) for port in ports)
+    flows = (knock(str(records[0]), port, min(connect_s, _KNOCK_S)) for port in ports)
     heard = await asyncio.gather(*(world.converse(flow, from_dns=True) for flow in flows))
-    return {port for port, (stands, _) in zip(ports, heard, strict=True) if stands}
+    return {port for port, (stands, _) in zip(ports, heard, strict=True) if isinstance(stands, Connected)}
 
 
-def _knock(address: str, port: int, timeout_s: float) -> SmtpFlow[bool]:
+def knock(address: str, port: int, timeout_s: float) -> SmtpFlow[Connected | Trouble]:
     """Connect and hang up: does TCP stand?"""
-    heard = yield Connect(address, port, timeout_s)
+    heard: Connected | Trouble = yield Connect(address, port, timeout_s)
     yield Hangup()
-    return isinstance(heard, Connected)
+    return heard
 
 
 def vantage_after(ports: Iterable[PortFacts], vantage: Vantage) -> Vantage:

@@ -16,7 +16,7 @@ from email.utils import parseaddr
 from typing import Any, Final, TypeVar
 
 from deliverkit.data import Provider
-from deliverkit.engine.egress import KNOWN_OPEN, ports_out
+from deliverkit.engine.egress import KNOWN_OPEN, knock, ports_out
 from deliverkit.engine.route import LOOPBACK, is_address
 from deliverkit.engine.send import local_name
 from deliverkit.facts.base import Missing, missing
@@ -34,7 +34,6 @@ from deliverkit.smtp.dialogue import (
     Connect,
     Connected,
     Handshake,
-    Hangup,
     Hear,
     Say,
     SmtpFlow,
@@ -316,9 +315,8 @@ class _Ladder:
 
     async def _knock(self, address: str) -> None:
         """Does TCP stand at another address?"""
-        heard, _ = await self.world.converse(
-            _knock(address, self._plan.port, self.options.connect_s), from_dns=self._from_dns
-        )
+        flow = knock(address, self._plan.port, self.options.connect_s)
+        heard, _ = await self.world.converse(flow, from_dns=self._from_dns)
         elapsed = heard.elapsed_s if isinstance(heard, Connected) else self.options.connect_s
         self._note(address, heard if isinstance(heard, Trouble) else None, elapsed)
 
@@ -442,12 +440,6 @@ def with_steps(facts: LadderFacts, climbed: Climb | None) -> LadderFacts:
 def changed(facts: LadderFacts, **told: Any) -> LadderFacts:
     """The facts with some of them changed; what is missing stays so."""
     return LadderFacts(**{f.name: facts.raw(f.name) for f in fields(facts)} | told)
-
-
-def _knock(address: str, port: int, timeout_s: float) -> SmtpFlow[Connected | Trouble]:
-    heard: Connected | Trouble = yield Connect(address, port, timeout_s)
-    yield Hangup()
-    return heard
 
 
 def _resolve(host: str) -> Flow[_Found]:

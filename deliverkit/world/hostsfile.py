@@ -5,8 +5,9 @@ What this file will not do: ask anybody, or read /etc/nsswitch.conf: where "file
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
+
+from deliverkit.addresses import kind
 
 _HOSTS = Path("/etc/hosts")
 _LARGEST = 1024 * 1024  # octets; lists that block advertisements are this long
@@ -23,14 +24,6 @@ def listed_addresses(name: str, path: Path = _HOSTS) -> tuple[str, ...]:
     found: list[str] = []
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]
-        if wanted in (one.lower() for one in names) and _is_address(address):
+        if wanted in (one.lower() for one in names) and kind(address) != "invalid":
             found.append(address)
     return tuple(sorted(dict.fromkeys(found), key=lambda one: ":" in one))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

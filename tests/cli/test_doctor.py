@@ -133,3 +133,16 @@ def test_ctrl_c_writes_what_was_found(folder: Path, silent: int) -> None:
     report = json.loads((folder / "report.json").read_text("utf-8"))
     assert report["interrupted"] is True
     assert [(s["name"], s["ok"]) for s in report["facts"]["steps"]][-2:] == [("greeting", True), ("EHLO", None)]
+
+
+def test_the_library_has_the_same_verb(folder: Path, silent: int) -> None:
+    """Static without a packet; live with a world of one's own, in which nobody greets."""
+    import deliverkit as library
+    from deliverkit.world.smtp import LiveSmtp
+
+    app = application(folder, silent)
+    assert library.doctor(app, static=True).facts["steps"] == []
+    table = library.World.from_records({})
+    world = library.World(table.dns, LiveSmtp(), table.vantage)
+    report = library.doctor(app, world=world, reply_timeout=0.3)
+    assert [(step.name, step.ok) for step in report.facts["steps"]][-1] == ("greeting", False)
