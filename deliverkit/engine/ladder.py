@@ -378,7 +378,6 @@ class _Ladder:
             "host": host,
             "port": port,
             "mode": plan.raw("mode"),
-            "login": plan.raw("login"),
             "sender": sender_of(self.one),
             "recipient": self.options.to,
             "provider": None if self.unknown else self._provider,
@@ -406,10 +405,12 @@ class _Ladder:
             none = self.found.none
             return {"resolve": none if isinstance(none, Missing) else Rung(none)}
         known: dict[str, Any] = {"resolve": Rung()}
-        if len(self.tried) < len(self.found.addresses):
+        if self.climbed is None:
             return {**known, **self._unfinished(missing(late))}
+        if self.climbed.session.stage is Stage.CONNECT and len(self.tried) < len(self.found.addresses):
+            return {**known, "connect": missing(late)}
         known["connect"] = connect_rung(self._plan.port, self._in_order(), self.beside, self.outward)
-        if not (isinstance(known["connect"], Rung) and known["connect"].held) or self.climbed is None:
+        if not (isinstance(known["connect"], Rung) and known["connect"].held):
             return known
         known |= rungs(self.climbed, self._plan.mode, self._provider.id if self._provider else None)
         login = auth_of(self.one)

@@ -36,7 +36,10 @@ async def looked_live(
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
     else:
-        sides = await looking
+        try:
+            sides = await looking
+        except asyncio.CancelledError:
+            interrupted = True
     sent: list[SendFacts] = []
     if options.send and not interrupted:
         tried = [await trial(one, world, options.ladder, options.keys) for one in ladders]

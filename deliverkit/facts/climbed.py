@@ -37,6 +37,7 @@ _STAGES = {
     Stage.TLS: "tls",
     Stage.AUTH: "auth",
 }
+LONGEST = 500  # characters of what a server said
 _NEVER_CAME = (TroubleKind.NO_ROUTE, TroubleKind.NOT_ALLOWED)
 
 
@@ -149,6 +150,7 @@ def steps(facts: LadderFacts, climb: Climb | None) -> Iterator[Step]:
                 yield Step(NAMES[name], None, elapsed, told, facts.name)
             continue
         told = _detail(name, facts, climb) if rung.held or name == "resolve" else str(rung.problem)
+        told = told if len(told) <= LONGEST else f"{told[:LONGEST]}…"
         yield Step(NAMES[name], rung.held, elapsed, told, facts.name)
         if not rung.held:
             return

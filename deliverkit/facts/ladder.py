@@ -83,7 +83,7 @@ class Way:
 class LadderFacts(Facts):
     """One transport, from here to its server.
 
-    ``host``, ``port`` and ``mode`` are those of the plan, ``login`` whether it logs in. ``addresses`` are those of the
+    ``host``, ``port`` and ``mode`` are those of the plan. ``addresses`` are those of the
     host on that port; ``beside`` the other ports of the host, probed at the same time; ``outward`` the word of
     unrelated control hosts on a port that kept silent ("open", "blocked", "unknown"). ``ways`` were proved, the best
     first. ``withheld`` says why the password was not sent although the application would send it. ``timings`` are
@@ -95,7 +95,6 @@ class LadderFacts(Facts):
     host: str
     port: int
     mode: Mode
-    login: bool
     resolve: Rung | None = None
     connect: Rung | None = None
     greeting: Rung | None = None

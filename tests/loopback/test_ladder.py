@@ -16,10 +16,14 @@ from typing import Any
 import pytest
 
 from deliverkit.engine.doctor import DoctorOptions, doctor
-from deliverkit.engine.ladder import LadderOptions
+from deliverkit.engine.ladder import LadderOptions, climb_all
+from deliverkit.facts.ladder import LadderFacts
+from deliverkit.facts.settings.model import MailSettings, Plan
 from deliverkit.facts.settings.tree import ToldTree
+from deliverkit.facts.settings.values import Place, Setting
 from deliverkit.report import render
 from deliverkit.report.model import Report
+from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 from deliverkit.world.smtp import LiveSmtp
 from tests.loopback.authority import Authority
@@ -435,6 +439,55 @@ def test_ctrl_c_keeps_what_was_found(good: ssl.SSLContext, ca_file: str) -> None
         ("resolve", True), ("connect", True), ("greeting", True), ("EHLO", None),
     ]  # fmt: skip
     assert report.facts["steps"][-1].detail == "interrupted"
+
+
+def transport(port: int, framework: str, mode: Any, **roles: str) -> MailSettings:
+    """A transport of any framework, each setting on a line of its own."""
+    told = {
+        role: Setting(f"X_{role.upper()}", value, Place("conf", line), "conf")
+        for line, (role, value) in enumerate(roles.items(), 1)
+    }
+    plan = Plan("smtp", HOST, port, mode, "as the test says", verify=True, login=False)
+    return MailSettings(framework, "", Place("conf"), told, plan)
+
+
+@pytest.mark.parametrize(
+    ("framework", "advice"),
+    [
+        ("django", 'Change X_STARTTLS (conf:2) from "False" to True.'),
+        ("smtplib", "Use smtplib.SMTP with starttls(context=ssl.create_default_context()) (X_STARTTLS, conf:2)."),
+        ("unheard-of", "Use STARTTLS, demanded (X_STARTTLS, conf:2)."),
+    ],
+)
+def test_tls_demanded_before_mail_in_the_words_of_a_framework(
+    framework: str, advice: str, good: ssl.SSLContext, ca_file: str
+) -> None:
+    """530 to MAIL from a client that neither logs in nor uses STARTTLS; the advice names variable, place and values."""
+
+    async def work() -> LadderFacts:
+        async with server(starttls(good)) as port, world() as here:
+            roles = {"from": "Shop <shop@example.com>", "starttls": "False"}
+            options = LadderOptions(ca_file=ca_file, beside={}, controls={}, connect_s=1.0, reply_s=1.0)
+            one = transport(port, framework, "clear", **roles)
+            ladders, interrupted = await climb_all([one, one], here, options, lambda _: None)
+            assert (len(ladders), interrupted) == (1, False)
+            return ladders[0]
+
+    facts = asyncio.run(work())
+    assert facts.steps[-1].name == "MAIL FROM"
+    judgement = judge(facts, rules_of("settings"))
+    assert [f.rule for f in judgement.findings] == ["SET111"]
+    assert judgement.findings[0].fix.text.startswith(f"{advice} Proved from here: port ")
+
+
+def test_a_flood_of_words_is_cut(good: ssl.SSLContext, ca_file: str) -> None:
+    """A refusal of thousands of characters, with what a terminal would obey in it."""
+    words = "535 5.7.8 " + "no\x1b[2J " * 3000
+    report = against(starttls(good, *AUTH, AUTH=words), ca_file=ca_file)
+    assert broke(report) == ("AUTH", False)
+    assert len(report.facts["steps"][-1].detail) < 600
+    assert len(report.findings[0].detail) < 1000
+    assert "\x1b" not in render([report], "text", width=100, color=False, quiet=False)
 
 
 def test_what_only_a_run_could_tell_is_not_guessed(good: ssl.SSLContext, ca_file: str) -> None:

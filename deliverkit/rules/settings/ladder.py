@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deliverkit.facts.base import needs
+from deliverkit.facts.climbed import LONGEST
 from deliverkit.facts.ladder import LadderFacts, Rung
 from deliverkit.facts.settings.model import Mode
 from deliverkit.findings import Evidence, Severity, finding
@@ -22,10 +23,12 @@ def _seen(facts: LadderFacts, *roles: str) -> tuple[Evidence, ...]:
 
 
 def _words(rung: Rung) -> str:
-    """What was said, and what that means."""
+    """What was said, bounded, and what that means."""
+    said = str(rung.problem)
+    said = said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
     if rung.rejection is not None and rung.rejection.meaning is not None:
-        return f"{rung.problem}: {rung.rejection.meaning.meaning}"
-    return str(rung.problem)
+        return f"{said}: {rung.rejection.meaning.meaning}"
+    return said
 
 
 def _remedy(rung: Rung, otherwise: str) -> str:
