@@ -81,9 +81,9 @@ def test_the_ladder_is_climbed_without_being_asked_for(deliverkit: Typed, folder
 
 def test_a_server_that_was_not_reached_is_status_3(deliverkit: Typed, folder: Path) -> None:
     """Whether it is the network here or the server there cannot be told."""
-    (folder / "host.zone").write_text("$ORIGIN example.com.\nmail IN A 127.0.0.1\n")
+    (folder / "host.zone").write_text("$ORIGIN shop.example.\nmail IN A 127.0.0.1\n")
     with full_queue() as port:
-        app = application(folder, port, host="mail.example.com", more="requireTLS: true,")
+        app = application(folder, port, host="mail.shop.example", more="requireTLS: true,")
         words = ("--zone", "host.zone", "--allow-private", "--nameserver", NOBODY, "--connect-timeout", "0.3")
         ended = deliverkit("doctor", app, *words, "--format", "json")
     assert steps(ended)[-1] == ("connect", None)

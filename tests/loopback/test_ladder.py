@@ -21,6 +21,7 @@ from deliverkit.facts.ladder import LadderFacts
 from deliverkit.facts.settings.model import MailSettings, Plan
 from deliverkit.facts.settings.tree import ToldTree
 from deliverkit.facts.settings.values import Place, Setting
+from deliverkit.findings import Finding
 from deliverkit.report import render
 from deliverkit.report.model import Report
 from deliverkit.rules.registry import judge, rules_of
@@ -30,7 +31,7 @@ from tests.loopback.authority import Authority
 from tests.loopback.faulty import Conversation, Talk, context, server
 from tests.loopback.mailserver import mail_server, make_certificate
 
-HOST = "mail.example.com"
+HOST = "mail.shop.example"
 SECRET = "Xk9vQ2mLp7Rt"
 
 
@@ -92,9 +93,14 @@ def broke(report: Report) -> tuple[str, bool | None]:
     return last.name, last.ok
 
 
+def findings(report: Report) -> list[Finding]:
+    """The findings of the ladder; what the settings alone show is another matter."""
+    return [f for f in report.findings if "SET100" <= f.rule <= "SET119"]
+
+
 def rules(report: Report) -> list[str]:
-    """The rules with a finding."""
-    return [f.rule for f in report.findings]
+    """The rules of the ladder with a finding."""
+    return [f.rule for f in findings(report)]
 
 
 def without_secrets(report: Report) -> None:
@@ -116,10 +122,10 @@ def starttls(tls: ssl.SSLContext, *inside: str, **answers: str) -> Conversation:
     """A submission server that wants STARTTLS; ``inside`` is offered under TLS."""
 
     async def conversation(talk: Talk) -> None:
-        await talk.say("220 mail.example.com ESMTP")
+        await talk.say("220 mail.shop.example ESMTP")
         while line := await talk.hear():
             if line.startswith("EHLO"):
-                await talk.say("250-mail.example.com", "250 STARTTLS")
+                await talk.say("250-mail.shop.example", "250 STARTTLS")
             elif line == "STARTTLS":
                 await talk.say("220 go ahead")
                 await talk.start_tls(tls)
@@ -169,8 +175,8 @@ def test_a_silent_server_and_tls_at_once_beside_it(good: ssl.SSLContext, ca_file
     assert broke(report) == ("greeting", False)
     assert rules(report) == ["SET103"]
     assert [way.mode for way in report.facts["ladder"][0].ways] == ["implicit"]
-    assert "answers with TLS from the first byte" in report.findings[0].fix.text
-    assert "Change port (mail.js:4) from" in report.findings[0].fix.text
+    assert "answers with TLS from the first byte" in findings(report)[0].fix.text
+    assert "Change port (mail.js:4) from" in findings(report)[0].fix.text
 
 
 def test_a_clear_start_on_a_port_that_waits_for_tls(good: ssl.SSLContext, ca_file: str) -> None:
@@ -181,7 +187,7 @@ def test_a_clear_start_on_a_port_that_waits_for_tls(good: ssl.SSLContext, ca_fil
 
     report = against(implicit, good, ca_file=ca_file)
     assert broke(report) == ("greeting", False)
-    fix = report.findings[0].fix.text
+    fix = findings(report)[0].fix.text
     assert fix.startswith("Change secure (mail.js:5) from false to true. Proved from here: port ")
 
 
@@ -190,7 +196,7 @@ def test_tls_at_once_with_a_server_that_speaks_first(good: ssl.SSLContext, ca_fi
     report = against(starttls(good, *AUTH), secure="true", ca_file=ca_file)
     assert broke(report) == ("TLS", False)
     assert rules(report) == ["SET102"]
-    assert "Change secure (mail.js:5) from true to false. Proved from here" in report.findings[0].fix.text
+    assert "Change secure (mail.js:5) from true to false. Proved from here" in findings(report)[0].fix.text
 
 
 @contextlib.contextmanager
@@ -225,8 +231,8 @@ def test_a_port_that_never_answers_costs_its_timeout_once(good: ssl.SSLContext, 
     assert time.monotonic() - began < 2.9
     assert broke(report) == ("connect", False)
     assert rules(report) == ["SET101"]
-    assert "no answer within 1 s" in report.findings[0].detail
-    assert "from false to true" in report.findings[0].fix.text
+    assert "no answer within 1 s" in findings(report)[0].detail
+    assert "from false to true" in findings(report)[0].fix.text
 
 
 def test_silence_everywhere_is_no_verdict() -> None:
@@ -255,7 +261,7 @@ def test_a_control_that_answers_blames_the_host() -> None:
 
     report = run(work())
     assert broke(report) == ("connect", False)
-    assert "does get out from here, so it is this host" in report.findings[0].detail
+    assert "does get out from here, so it is this host" in findings(report)[0].detail
 
 
 def test_a_refused_port() -> None:
@@ -264,15 +270,15 @@ def test_a_refused_port() -> None:
         unused.bind(("127.0.0.1", 0))
         report = run(examined(app(unused.getsockname()[1])))
     assert broke(report) == ("connect", False)
-    assert "refused" in report.findings[0].detail
+    assert "refused" in findings(report)[0].detail
 
 
 def test_a_name_that_does_not_exist() -> None:
     """The ladder stops on the ground, and asks nobody anything."""
-    report = run(examined(app(587, host="mial.example.com")))
+    report = run(examined(app(587, host="mial.shop.example")))
     assert broke(report) == ("resolve", False)
     assert rules(report) == ["SET100"]
-    assert report.findings[0].evidence[0].place == "mail.js:3"
+    assert findings(report)[0].evidence[0].place == "mail.js:3"
 
 
 def test_a_private_address_out_of_dns_is_not_connected_to() -> None:
@@ -322,7 +328,7 @@ def test_a_wrong_certificate_ends_it_before_the_password(
     report = against(recorded, ca_file=ca_file)
     assert broke(report) == ("certificate", False)
     assert rules(report) == ["SET107"]
-    assert told in report.findings[0].detail
+    assert told in findings(report)[0].detail
     assert not [line for line in heard if "AUTH" in line]
 
 
@@ -372,7 +378,7 @@ def test_starttls_that_was_stripped(good: ssl.SSLContext, ca_file: str) -> None:
     report = run(work())
     assert broke(report) == ("TLS", False)
     assert rules(report) == ["SET105"]
-    assert "Proved from here" in report.findings[0].fix.text
+    assert "Proved from here" in findings(report)[0].fix.text
 
 
 def test_a_server_that_demands_tls(good: ssl.SSLContext, ca_file: str) -> None:
@@ -380,7 +386,7 @@ def test_a_server_that_demands_tls(good: ssl.SSLContext, ca_file: str) -> None:
     report = against(starttls(good, *AUTH), more="ignoreTLS: true,", ca_file=ca_file)
     assert broke(report) == ("AUTH", False)
     assert rules(report) == ["SET111"]
-    assert "Take ignoreTLS out. Proved from here" in report.findings[0].fix.text
+    assert "Take ignoreTLS out. Proved from here" in findings(report)[0].fix.text
 
 
 @pytest.mark.parametrize(
@@ -421,7 +427,7 @@ def test_ctrl_c_keeps_what_was_found(good: ssl.SSLContext, ca_file: str) -> None
     reached = asyncio.Event()
 
     async def stalls(talk: Talk) -> None:
-        await talk.say("220 mail.example.com ESMTP")
+        await talk.say("220 mail.shop.example ESMTP")
         await talk.hear()
         reached.set()
         await talk.stall()
@@ -486,7 +492,7 @@ def test_a_flood_of_words_is_cut(good: ssl.SSLContext, ca_file: str) -> None:
     report = against(starttls(good, *AUTH, AUTH=words), ca_file=ca_file)
     assert broke(report) == ("AUTH", False)
     assert len(report.facts["steps"][-1].detail) < 600
-    assert len(report.findings[0].detail) < 1000
+    assert len(findings(report)[0].detail) < 1000
     assert "\x1b" not in render([report], "text", width=100, color=False, quiet=False)
 
 
