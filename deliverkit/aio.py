@@ -118,8 +118,8 @@ async def doctor(
     """
     from deliverkit.engine.doctor import DoctorOptions
     from deliverkit.engine.doctor import doctor as run
-    from deliverkit.engine.ladder import LadderOptions
     from deliverkit.engine.sourcetree import DiskTree
+    from deliverkit.engine.transport import LadderOptions
     from deliverkit.protocols.dkim.keys import load_private_key
     from deliverkit.world import World
 

@@ -11,7 +11,7 @@ import click
 from deliverkit.cli.common import Seconds, usage_error
 
 if TYPE_CHECKING:
-    from deliverkit.engine.ladder import LadderOptions
+    from deliverkit.engine.transport import LadderOptions
     from deliverkit.protocols.dkim.keys import PrivateKey
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def read_ladder(given: Mapping[str, Any], *, static: bool, seconds: float | None
         return None
     from dataclasses import replace
 
-    from deliverkit.engine.ladder import LadderOptions
+    from deliverkit.engine.transport import LadderOptions
 
     ca_file = given["ca_file"]
     options = LadderOptions(

@@ -22,7 +22,7 @@ from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
 if TYPE_CHECKING:
-    from deliverkit.engine.ladder import LadderOptions
+    from deliverkit.engine.transport import LadderOptions
     from deliverkit.protocols.dkim.keys import PrivateKey
 
 

@@ -8,17 +8,15 @@ does). What this file will not do: read settings, judge, or send a password wher
 from __future__ import annotations
 
 import asyncio
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from email.utils import parseaddr
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from deliverkit.data import Provider
-from deliverkit.engine.egress import KNOWN_OPEN, knock, ports_out
+from deliverkit.engine.egress import knock, ports_out
 from deliverkit.engine.route import LOOPBACK, is_address
-from deliverkit.engine.send import local_name
+from deliverkit.engine.transport import LadderOptions, auth_of, planned, sender_of, submission_of, text_of
 from deliverkit.facts.base import Missing, missing
 from deliverkit.facts.climbed import connect_rung, order, rungs, steps, ways
 from deliverkit.facts.host import PortFacts
@@ -26,7 +24,6 @@ from deliverkit.facts.inspected import port_facts
 from deliverkit.facts.ladder import Address, LadderFacts, Rung
 from deliverkit.facts.sending import provider_of
 from deliverkit.facts.settings.model import MailSettings, Plan
-from deliverkit.facts.settings.values import Secret
 from deliverkit.flow import Flow, ask, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.smtp.dialogue import (
@@ -42,40 +39,15 @@ from deliverkit.smtp.dialogue import (
 from deliverkit.smtp.inspect import Role, Target, probe_flow
 from deliverkit.smtp.ladder import Climb, climb_flow
 from deliverkit.smtp.reply import offer
-from deliverkit.smtp.submission import MECHANISMS, Auth, Stage, Submission, TlsMode
+from deliverkit.smtp.submission import Stage
 from deliverkit.smtp.transcript import Transcript
 from deliverkit.world import World
 from deliverkit.world.hostsfile import listed_addresses
 
 T = TypeVar("T")
-BESIDE: Final[Mapping[int, Role]] = {25: "mx", 465: "submissions", 587: "submission", 2525: "submission"}
 _MOST_ADDRESSES = 4  # of each family
 _PATIENCE_S = 2.0  # after which the control hosts are asked as well
-TLS_MODES: Final[Mapping[str, TlsMode]] = {
-    "implicit": "implicit",
-    "starttls": "starttls",
-    "opportunistic": "opportunistic",
-    "clear": "none",
-}
 _SILENT = ("timeout", "unreachable")
-
-
-@dataclass(frozen=True)
-class LadderOptions:
-    """How to climb. ``to`` is asked for with RCPT. ``insecure``: the password goes where the application would send it.
-
-    ``beside`` are the ports of the same host that are probed, ``controls`` unrelated hosts with the ports on which they
-    are known to answer. ``seconds`` bounds it all.
-    """
-
-    to: str | None = None
-    insecure: bool = False
-    ca_file: str | None = None
-    connect_s: float = 10.0
-    reply_s: float = 30.0
-    seconds: float = 180.0
-    beside: Mapping[int, Role] = field(default_factory=lambda: BESIDE)
-    controls: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: KNOWN_OPEN)
 
 
 async def climb_all(
@@ -109,67 +81,7 @@ def _same(one: MailSettings) -> tuple[Any, ...]:
     """What makes two transports one ladder."""
     plan = one.plan
     told = tuple(str(plan.raw(name)) for name in ("host", "port", "mode", "verify", "login", "mechanism"))
-    return (*told, _text(one, "user"), one.password, sender_of(one))
-
-
-def _text(one: MailSettings, role: str) -> str | None:
-    setting = one.setting(role)
-    if setting is None or setting.value is None:
-        return None
-    return setting.value.reveal() if isinstance(setting.value, Secret) else setting.text
-
-
-def sender_of(one: MailSettings) -> str | None:
-    """The address mail is sent from: role "from", else the user name if it is an address."""
-    for role in ("from", "user"):
-        address = parseaddr(_text(one, role) or "")[1]
-        if "@" in address.strip("@"):
-            return address
-    return None
-
-
-def auth_of(one: MailSettings) -> Auth | str | None:
-    """The login of a transport; why there can be none, as a text; None where the application does not log in."""
-    login = one.plan.raw("login")
-    if isinstance(login, Missing):
-        return f"the login was not tried: {login.reason}"
-    if not login:
-        return None
-    planned = _told(one.plan, "mechanism", None)
-    mechanism = (planned or "").upper()
-    if "OAUTH" in mechanism:
-        return "the login was not tried: the application fetches an OAuth2 token when it runs"
-    user = _text(one, "user")
-    if not user or one.password is None:
-        return f"the login was not tried: the {'password' if user else 'user name'} is not known from the settings"
-    named = mechanism if mechanism in MECHANISMS and planned != "login" else None  # "login": Nodemailer's auth.type
-    return Auth(user, one.password.reveal(), named)
-
-
-def _told(plan: Plan, name: str, default: Any) -> Any:
-    """A field of the plan, or a default where only a run of the application could tell."""
-    value = plan.raw(name)
-    return default if isinstance(value, Missing) else value
-
-
-def submission_of(one: MailSettings, address: str, world: World, options: LadderOptions) -> Submission:
-    """The connection the application would make, to this address."""
-    plan, sender = one.plan, sender_of(one)
-    login = auth_of(one)
-    domain = sender.rpartition("@")[2] if sender else "localhost.localdomain"
-    return Submission(
-        address=address,
-        port=plan.port,
-        tls=TLS_MODES[plan.mode],
-        server_name=None if is_address(plan.host) else plan.host,
-        verify_name=plan.host,
-        ca_file=options.ca_file,
-        insecure=options.insecure,
-        helo=_told(plan, "helo", None) or local_name(world, platform.node(), domain),
-        auth=login if isinstance(login, Auth) else None,
-        connect_s=options.connect_s,
-        reply_s=options.reply_s,
-    )
+    return (*told, text_of(one, "user"), one.password, sender_of(one))
 
 
 # -- one transport --------------------------------------------------------------------------------------------
@@ -304,7 +216,7 @@ class _Ladder:
         self.clock = self.waiting[self._plan.port] = clock
         flow = climb_flow(
             submission,
-            verify=_told(self._plan, "verify", True),
+            verify=planned(self._plan, "verify", True),
             sender=None if without else sender_of(self.one),
             recipient=self.options.to,
         )

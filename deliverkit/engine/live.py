@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from deliverkit.engine.doctor import DoctorOptions, Seen
 from deliverkit.engine.domainside import domain_sides, pairs
-from deliverkit.engine.ladder import climb_all, sender_of
+from deliverkit.engine.ladder import climb_all
 from deliverkit.engine.probe import vantage_after
+from deliverkit.engine.transport import sender_of
 from deliverkit.engine.trial import trial
 from deliverkit.facts.ladder import DomainSide, LadderFacts
 from deliverkit.facts.sending import SendFacts

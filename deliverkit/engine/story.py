@@ -89,7 +89,7 @@ async def _doctor(story: Story, world: World) -> Report:
     told = dict(story.options)
     ladder = None
     if told.pop("ladder", False):
-        from deliverkit.engine.ladder import LadderOptions
+        from deliverkit.engine.transport import LadderOptions
 
         ladder = LadderOptions(**{name: told.pop(name) for name in ("to", "insecure", "controls") if name in told})
     options = DoctorOptions(**told, ladder=ladder)

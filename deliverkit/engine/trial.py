@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from deliverkit.engine.draft import Draft, content_of, writer_of
-from deliverkit.engine.ladder import TLS_MODES, LadderOptions, auth_of, changed, submission_of
+from deliverkit.engine.ladder import changed
 from deliverkit.engine.send import SendOptions, send
+from deliverkit.engine.transport import TLS_MODES, LadderOptions, auth_of, submission_of
 from deliverkit.facts.base import Missing
 from deliverkit.facts.ladder import LadderFacts, Step
 from deliverkit.facts.sending import SendFacts

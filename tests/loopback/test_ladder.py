@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from deliverkit.engine.doctor import DoctorOptions, doctor
-from deliverkit.engine.ladder import LadderOptions, climb_all
+from deliverkit.engine.ladder import climb_all
+from deliverkit.engine.transport import LadderOptions
 from deliverkit.facts.ladder import LadderFacts
 from deliverkit.facts.settings.model import MailSettings, Plan
 from deliverkit.facts.settings.tree import ToldTree

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from deliverkit.engine.doctor import DoctorOptions, doctor
-from deliverkit.engine.ladder import LadderOptions
 from deliverkit.engine.sourcetree import DiskTree
+from deliverkit.engine.transport import LadderOptions
 from deliverkit.facts.vantage import Vantage
 from deliverkit.report import render
 from deliverkit.report.model import Report
