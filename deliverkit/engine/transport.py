@@ -49,6 +49,7 @@ class LadderOptions:
 
 
 def text_of(one: MailSettings, role: str) -> str | None:
+    """What the setting in a role holds, for the wire: a secret is revealed, so it must not be shown."""
     setting = one.setting(role)
     if setting is None or setting.value is None:
         return None
