@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from deliverkit.world.journal import Journal
 
 __version__ = "0.1.0"
-__all__ = ["World", "__version__", "audit", "check_host", "discover_dmarc", "probe", "replay", "send", "verify"]
+__all__ = [
+    "World",
+    "__version__",
+    "audit",
+    "check_host",
+    "discover_dmarc",
+    "doctor",
+    "probe",
+    "replay",
+    "send",
+    "verify",
+]
 
 T = TypeVar("T")
 
@@ -37,6 +48,13 @@ def verify(raw: bytes, **options: Any) -> Verification:
     from deliverkit import aio
 
     return _blocking(aio.verify(raw, **options))
+
+
+def doctor(folder: str | Path, **options: Any) -> Report:
+    """Find out why an application's mail fails; the options are those of `deliverkit.aio.doctor`."""
+    from deliverkit import aio
+
+    return _blocking(aio.doctor(folder, **options))
 
 
 def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:

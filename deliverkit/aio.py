@@ -96,6 +96,48 @@ async def replay(journal: str | Path | Journal, *, any_version: bool = False) ->
     return await run(journal if isinstance(journal, Journal) else Journal.load(journal, any_version=any_version))
 
 
+async def doctor(
+    folder: str | Path,
+    *,
+    static: bool = False,
+    environment: str | None = None,
+    to: str | None = None,
+    send: bool = False,
+    dkim_keys: Mapping[str, str | Path] | None = None,
+    insecure: bool = False,
+    ca_file: str | Path | None = None,
+    connect_timeout: float = 10.0,
+    reply_timeout: float = 30.0,
+    world: World | None = None,
+    timeout: float = 180.0,
+) -> Report:
+    """Read the mail settings of the application in a folder, judge them, and climb from here to its servers.
+
+    Nothing of the application is run. ``static`` sends no packet; ``send`` delivers a test message to ``to``, signed by
+    ``dkim_keys`` (selector to private key file), where every step before it holds.
+    """
+    from deliverkit.engine.doctor import DoctorOptions
+    from deliverkit.engine.doctor import doctor as run
+    from deliverkit.engine.sourcetree import DiskTree
+    from deliverkit.engine.transport import LadderOptions
+    from deliverkit.protocols.dkim.keys import load_private_key
+    from deliverkit.world import World
+
+    path = Path(folder)
+    ladder = LadderOptions(
+        to=to,
+        insecure=insecure,
+        ca_file=str(ca_file) if ca_file else None,
+        connect_s=connect_timeout,
+        reply_s=reply_timeout,
+        seconds=timeout,
+    )
+    keys = tuple((selector, load_private_key(file)) for selector, file in (dkim_keys or {}).items())
+    options = DoctorOptions(environment=environment, ladder=None if static else ladder, send=send, keys=keys)
+    async with _opened(World.offline() if static and world is None else world) as here:
+        return await run(DiskTree(path), name=path.resolve().name, world=here, options=options)
+
+
 async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
     """RFC 7208 check_host: ``.result``, ``.explanation``, ``.trace``. A null ``mail_from`` uses postmaster@helo."""
     from deliverkit.engine.checkhost import check_host as run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.ladder_options import ladder_options, read_keys, read_ladder
 
 if TYPE_CHECKING:
     from deliverkit.engine.doctor import DoctorOptions
@@ -27,20 +28,28 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @click.option("--static", is_flag=True, help="Read and judge the settings; send no packet.")
 @click.option("--environment", metavar="NAME", help="The environment to judge.  [default: production, if there is one]")
+@ladder_options
 @world_options
 @output_options
-def doctor(folder: Path, static: bool, environment: str | None, where: WorldChoice, output: Output) -> None:
+def doctor(
+    folder: Path, static: bool, environment: str | None, where: WorldChoice, output: Output, **live: Any
+) -> None:
     """Find out why an application's mail fails: its settings, then the server.
 
     Reads the mail settings of the application in DIR (or here), every value with its file and line, and says what will
-    fail, why, and what to change. Nothing of the application is run, and no secret is shown.
+    fail, why, and what to change. Nothing of the application is run, and no secret is shown. Then climbs from here to
+    the server, step by step, until something breaks; nothing is sent, unless --send asks for it.
     """
     from deliverkit.engine.doctor import DoctorOptions
 
     if not folder.is_dir():
         usage_error(f"{folder}: no such folder; give the folder of the application")
+    static = static or where.told
+    ladder = read_ladder(live, static=static, seconds=output.timeout)
+    keys = read_keys(live["dkim_keys"])
+    options = DoctorOptions(environment=environment, ladder=ladder, send=live["send"], keys=keys)
     progress = Progress(output)
-    report = run(_doctor(folder, DoctorOptions(environment=environment), static, where, progress))
+    report = run(_doctor(folder, options, static, where, progress))
     progress.done()
     finish([report], output, interrupted=report.interrupted)
 
@@ -50,7 +59,7 @@ async def _doctor(folder: Path, options: DoctorOptions, static: bool, where: Wor
     from deliverkit.engine.sourcetree import DiskTree
     from deliverkit.world import World
 
-    world = World.offline() if static else where.open()
+    world = World.offline() if static and not where.told else where.open()
     async with world:
         return await examine(
             DiskTree(folder), name=folder.resolve().name, world=world, options=options, progress=progress

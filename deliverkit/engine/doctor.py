@@ -11,16 +11,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.platforms import platforms_of, time_limits
 from deliverkit.facts.settings.readers import READERS, Look, reader
 from deliverkit.facts.settings.tree import Tree
+from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
+
+if TYPE_CHECKING:
+    from deliverkit.engine.transport import LadderOptions
+    from deliverkit.protocols.dkim.keys import PrivateKey
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,28 @@ class DoctorOptions:
     """What to look at. ``environment`` None: production where there is one, each apart otherwise.
 
     ``process`` are variables of the process's own environment, as the application would be given them; ``env_files``
-    files of variables the user named (name to text), which win over those of the tree.
+    files of variables the user named (name to text), which win over those of the tree. ``ladder`` None: no packet is
+    sent. ``send``: a test message goes to the ladder's recipient, signed with ``keys`` (selector and key) for
+    the sender's domain.
     """
 
     environment: str | None = None
     process: Mapping[str, str] = field(default_factory=dict)
     env_files: Mapping[str, str] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    ladder: LadderOptions | None = None
+    send: bool = False
+    keys: tuple[tuple[str, PrivateKey], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the rules said, and what the live part adds to a report."""
+
+    judgements: list[Judgement]
+    facts: dict[str, Any] = field(default_factory=dict)
+    vantage: Vantage | None = None
+    interrupted: bool = False
 
 
 async def doctor(
@@ -48,15 +68,22 @@ async def doctor(
     """Read and judge an application. Nothing of it is run, and nothing is changed anywhere."""
     options = options or DoctorOptions()
     started, began = world.now(), time.monotonic()
-    app = examined(tree, name, options, progress or (lambda _: None), today=started.date())
-    judgement = merge(judged(app, options.severities))
-    return Report(
+    say = progress or (lambda _: None)
+    app = examined(tree, name, options, say, today=started.date())
+    seen = Seen(judged(app, options.severities), {"steps": []})
+    if options.ladder is not None:
+        from deliverkit.engine.live import looked_live
+
+        seen = await looked_live(app, world, options, say, seen)
+    report = Report(
         subject=Subject("app", name),
-        vantage=world.vantage,
+        vantage=seen.vantage or world.vantage,
         started=started,
         elapsed_s=round(time.monotonic() - began, 3),
-        facts={"app": app},
-    ).judged_by(judgement)
+        facts={"app": app, **seen.facts},
+        interrupted=seen.interrupted,
+    )
+    return report.judged_by(merge(seen.judgements))
 
 
 def examined(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from deliverkit.engine.targets import ProbeOptions
@@ -15,10 +15,12 @@ from deliverkit.facts.base import Unobserved, missing, not_asked
 from deliverkit.facts.host import PortFacts
 from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Question
-from deliverkit.smtp.dialogue import Connect, Connected, Hangup, SmtpFlow
+from deliverkit.smtp.dialogue import Connect, Connected, Hangup, SmtpFlow, Trouble
 from deliverkit.world import World
 
 _KNOCK_S = 5.0
+KNOWN_OPEN = {"smtp.gmail.com": (25, 465, 587), "smtp.mailgun.org": (25, 465, 587, 2525)}
+"""Hosts of two operators, and the ports on which they are known to answer."""
 
 
 async def weighed(rows: tuple[PortFacts, ...], world: World, options: ProbeOptions) -> tuple[PortFacts, ...]:
@@ -67,22 +69,50 @@ async def _control(text: str, world: World, options: ProbeOptions) -> tuple[bool
         return False, False
     address = str(records[0])
 
-    async def knock(port: int) -> bool:
-        flow, about = _knock(address, port, min(options.connect_s, _KNOCK_S)), f"control {host}:{port} at {address}"
+    async def stands(port: int) -> bool:
+        flow, about = knock(address, port, min(options.connect_s, _KNOCK_S)), f"control {host}:{port} at {address}"
         try:
-            return (await world.converse(flow, from_dns=not typed, about=about))[0]
+            return isinstance((await world.converse(flow, from_dns=not typed, about=about))[0], Connected)
         except Unobserved:
             return False
 
-    on25, on_other = await asyncio.gather(knock(25), knock(int(other)))
+    on25, on_other = await asyncio.gather(stands(25), stands(int(other)))
     return on25, on_other
 
 
-def _knock(address: str, port: int, timeout_s: float) -> SmtpFlow[bool]:
+async def ports_out(
+    ports: Collection[int], world: World, controls: Mapping[str, Collection[int]], connect_s: float
+) -> dict[int, str]:
+    """Whether ports get out from here: "open", "blocked" (the controls answer on other ports only) or "unknown"."""
+    tried = await asyncio.gather(
+        *(_knocked(host, open_ports, world, connect_s) for host, open_ports in controls.items())
+    )
+    answered = {port for one in tried for port in one}
+    asked = {port for open_ports in controls.values() for port in open_ports}
+
+    def word(port: int) -> str:
+        if port in answered:
+            return "open"
+        return "blocked" if answered and port in asked else "unknown"
+
+    return {port: word(port) for port in sorted(ports)}
+
+
+async def _knocked(host: str, ports: Collection[int], world: World, connect_s: float) -> set[int]:
+    """The ports of a control that answer; nothing is said to it."""
+    records = (await world.ask(Question(host, "A"))).records
+    if not records:
+        return set()
+    flows = (knock(str(records[0]), port, min(connect_s, _KNOCK_S)) for port in ports)
+    heard = await asyncio.gather(*(world.converse(flow, from_dns=True) for flow in flows))
+    return {port for port, (stands, _) in zip(ports, heard, strict=True) if isinstance(stands, Connected)}
+
+
+def knock(address: str, port: int, timeout_s: float) -> SmtpFlow[Connected | Trouble]:
     """Connect and hang up: does TCP stand?"""
-    heard = yield Connect(address, port, timeout_s)
+    heard: Connected | Trouble = yield Connect(address, port, timeout_s)
     yield Hangup()
-    return isinstance(heard, Connected)
+    return heard
 
 
 def vantage_after(ports: Iterable[PortFacts], vantage: Vantage) -> Vantage:

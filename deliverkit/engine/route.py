@@ -17,7 +17,7 @@ from deliverkit.names import BadName, to_ascii
 from deliverkit.smtp.submission import TlsMode
 
 _MOST_ADDRESSES = 10
-_LOOPBACK = ("127.0.0.1", "::1")  # RFC 6761 §6.3: localhost is never asked in DNS
+LOOPBACK = ("127.0.0.1", "::1")  # RFC 6761 §6.3: localhost is never asked in DNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ def relay_route(host: str, port: int, tls: TlsMode, recipients: tuple[str, ...])
     """The route through a named relay: its addresses, IPv4 first, because IPv6 without a route costs a timeout."""
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     route = Route(name, False, recipients)
-    if _is_address(host):
+    if is_address(host):
         return replace(route, endpoints=(Endpoint(host, host, port, tls, from_dns=False),))
     if host == "localhost" or host.endswith(".localhost"):
-        return replace(route, endpoints=tuple(Endpoint(host, a, port, tls, from_dns=False) for a in _LOOPBACK))
+        return replace(route, endpoints=tuple(Endpoint(host, a, port, tls, from_dns=False) for a in LOOPBACK))
     found, unknown = yield from _addresses(host)
     if not found:
         return replace(route, dead_end=missing(unknown) if unknown else f"{host} has no address")
@@ -95,7 +95,7 @@ def mx_route(domain: str, port: int, tls: TlsMode, recipients: tuple[str, ...]) 
     route = Route(domain, True, recipients)
     if domain.startswith("["):  # an address literal (RFC 5321 §4.1.3)
         address = re.sub(r"^\[(IPv6:)?|\]$", "", domain, flags=re.IGNORECASE)
-        if not _is_address(address):
+        if not is_address(address):
             return replace(route, dead_end=f"{domain} is no address literal")
         return replace(route, endpoints=(Endpoint(address, address, port, tls, from_dns=False),))
     answer = yield from ask(domain, "MX")
@@ -132,14 +132,15 @@ def _to_hosts(route: Route, hosts: tuple[str, ...], port: int, tls: TlsMode) -> 
 
 def _addresses(host: str) -> Flow[tuple[tuple[str, ...], str | None]]:
     """A host's addresses, and why there might be more, when an answer was not to be had."""
-    if _is_address(host):  # an MX that is an address: not allowed (RFC 5321 §5.1), yet some publish it
+    if is_address(host):  # an MX that is an address: not allowed (RFC 5321 §5.1), yet some publish it
         return (host,), None
     answers = yield from together(ask(host, "A"), ask(host, "AAAA"))
     found = tuple(address for answer in answers if answer.status is Status.OK for address in answer.records)
     return found, next((answer.why() for answer in answers if not answer.known), None)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """True for an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

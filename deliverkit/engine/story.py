@@ -86,7 +86,13 @@ async def _doctor(story: Story, world: World) -> Report:
     from deliverkit.engine.doctor import DoctorOptions, doctor
     from deliverkit.facts.settings.tree import ToldTree
 
-    options = DoctorOptions(**story.options)
+    told = dict(story.options)
+    ladder = None
+    if told.pop("ladder", False):
+        from deliverkit.engine.transport import LadderOptions
+
+        ladder = LadderOptions(**{name: told.pop(name) for name in ("to", "insecure", "controls") if name in told})
+    options = DoctorOptions(**told, ladder=ladder)
     return await doctor(ToldTree(story.files), name=story.subject, world=world, options=options)
 
 

@@ -16,6 +16,8 @@ Lines: TypeAlias = Callable[[Any, int], list[str]]
 
 SECTIONS = (
     ("app", "Mail settings", "settings_text", "settings_lines"),
+    ("ladder", "Ladder", "ladder_text", "ladder_lines"),
+    ("domains", "Domain side", "ladder_text", "domain_lines"),
     ("check_host", "Evaluation", "trees", "check_host_lines"),
     ("authentication", "Authentication", "mail_text", "authentication_lines"),
     ("authentication", "DMARC", "dmarc_text", "message_lines"),

@@ -48,9 +48,13 @@ __all__ = [
     "SubmitResult",
     "goodbye",
     "hello",
+    "logged_in",
+    "opened",
     "stuffed",
     "submit_flow",
     "unfit",
+    "unfit_address",
+    "unverified",
 ]
 
 _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s<>"\\])+')  # RFC 5321 §4.1.2, leniently: what cannot break the line
@@ -61,9 +65,9 @@ def submit_flow(submission: Submission, envelopes: Iterable[Envelope]) -> SmtpFl
     """Send every envelope over one connection. ``envelopes`` is read one at a time, so it may be made on the way."""
     if reason := unfit(submission.helo, "the EHLO name"):
         return SubmitResult(Stage.EHLO, Refusal(reason))
-    result, offered = yield from _opened(submission)
+    result, offered = yield from opened(submission)
     if result.stage is None and submission.auth is not None:
-        result = yield from _logged_in(submission, submission.auth, result, offered)
+        result = yield from logged_in(submission, submission.auth, result, offered)
     if result.stage is None:
         result = yield from _delivered(submission, envelopes, result, offered)
     alive = result.stage != Stage.CONNECT and not isinstance(result.problem, Trouble)
@@ -74,7 +78,7 @@ def submit_flow(submission: Submission, envelopes: Iterable[Envelope]) -> SmtpFl
 # -- opening the session ----------------------------------------------------------------------------------
 
 
-def _opened(submission: Submission) -> SmtpFlow[tuple[SubmitResult, Offer]]:
+def opened(submission: Submission) -> SmtpFlow[tuple[SubmitResult, Offer]]:
     """Connect, be greeted, say EHLO and start TLS as the submission wants it."""
     result = SubmitResult()
     connected = yield Connect(submission.address, submission.port, submission.connect_s)
@@ -148,9 +152,9 @@ def goodbye(*, alive: bool, timeout_s: float) -> SmtpFlow[None]:
 # -- logging in -------------------------------------------------------------------------------------------
 
 
-def _logged_in(submission: Submission, auth: Auth, result: SubmitResult, offered: Offer) -> SmtpFlow[SubmitResult]:
+def logged_in(submission: Submission, auth: Auth, result: SubmitResult, offered: Offer) -> SmtpFlow[SubmitResult]:
     """AUTH, but no secret before TLS is verified, unless the user said ``insecure`` (RFC 8314 §3, RFC 4954 §4)."""
-    if not submission.insecure and (danger := _unverified(result.tls)):
+    if not submission.insecure and (danger := unverified(result.tls)):
         return replace(result, stage=Stage.AUTH, problem=Refusal(f"no password is sent: {danger}"))
     mechanism = choose(auth, offered.mechanisms, under_tls=result.tls is not None)
     if isinstance(mechanism, Refusal):
@@ -161,7 +165,7 @@ def _logged_in(submission: Submission, auth: Auth, result: SubmitResult, offered
     return replace(result, mechanism=mechanism)
 
 
-def _unverified(session: TlsSession | None) -> str | None:
+def unverified(session: TlsSession | None) -> str | None:
     """Why the connection is not safe for a secret, or None."""
     if session is None:
         return "the connection is in the clear"
@@ -315,7 +319,8 @@ def unfit(text: str, what: str) -> str | None:
     return None
 
 
-def _unfit_address(address: str, what: str, *, smtputf8: bool) -> str | None:
+def unfit_address(address: str, what: str, *, smtputf8: bool) -> str | None:
+    """Why a text may not stand between the angle brackets of MAIL or RCPT, or None."""
     if reason := unfit(address, what):
         return reason
     if not _ADDRESS.fullmatch(address):
@@ -329,7 +334,7 @@ def _unfit_envelope(envelope: Envelope, content: bytes, offered: Offer) -> tuple
     """Why this envelope may not be sent here, and at which stage it stops."""
     utf8 = envelope.smtputf8
     sender = envelope.mail_from
-    if sender and (reason := _unfit_address(sender, "the sender", smtputf8=utf8)):
+    if sender and (reason := unfit_address(sender, "the sender", smtputf8=utf8)):
         return Stage.MAIL, Refusal(reason)
     if utf8 and not ("SMTPUTF8" in offered and "8BITMIME" in offered):
         return Stage.MAIL, Refusal("the server does not offer SMTPUTF8 with 8BITMIME (RFC 6531 §3.1)")
@@ -338,6 +343,6 @@ def _unfit_envelope(envelope: Envelope, content: bytes, offered: Offer) -> tuple
     if not envelope.rcpt_to:
         return Stage.RCPT, Refusal("no recipient")
     for address in envelope.rcpt_to:
-        if reason := _unfit_address(address, "the recipient", smtputf8=utf8):
+        if reason := unfit_address(address, "the recipient", smtputf8=utf8):
             return Stage.RCPT, Refusal(reason)
     return None

@@ -28,6 +28,7 @@ REPORTING = {
     "check-host": (*CHECK_HOST, "192.0.2.1"),
     "probe": ("probe", "--offline", "192.0.2.1:25"),
     "send": SEND,
+    "doctor": ("doctor", "--static", "."),
     "verify": ("verify", "--closed-world", "message.eml"),
 }
 """Every verb that ends with a report, at its simplest. The sink has tests of its own below."""

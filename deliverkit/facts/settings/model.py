@@ -144,5 +144,5 @@ class AppFacts(Facts):
         return self.name
 
     def to_json(self) -> dict[str, Any]:
-        """What a report shows: everything but the variables that have nothing to do with mail."""
-        return {f.name: self.raw(f.name) for f in fields(self)}
+        """What a report shows: everything but the variables, among which are secrets that have no role in mail."""
+        return {f.name: self.raw(f.name) for f in fields(self) if f.name != "variables"}
