@@ -274,3 +274,11 @@ def smtp_replies() -> tuple[dict[str, Any], ...]:
     import tomllib
 
     return tuple(tomllib.loads(_read("smtp_replies.toml"))["reply"])
+
+
+@functools.cache
+def nodemailer_services() -> tuple[dict[str, Any], ...]:
+    """What Nodemailer's ``service`` option stands for, in file order."""
+    import tomllib
+
+    return tuple(tomllib.loads(_read("nodemailer_services.toml"))["service"])

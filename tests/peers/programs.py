@@ -21,6 +21,7 @@ PROGRAMS = {
     "knot": "server knotd",
     "swaks": "program swaks",
     "chromium": "program chromium",
+    "node": "program node",
     "nodemailer": "node nodemailer",
     "mailauth": "node mailauth",
     "phpmailer": "php libphp-phpmailer/autoload.php",

@@ -104,17 +104,21 @@ def variables(
     folder: str = "",
     process: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None,
+    files: Iterable[str] | None = None,
 ) -> Variables:
     """The variables of one environment, by a convention, for the files of one folder.
 
     ``process`` is the process's own environment, given only for the environment the program runs in here. ``given`` are
-    files the user named (name to text): they are read like the convention's own, and win over those.
+    files the user named (name to text): they are read like the convention's own, and win over those. ``files`` are
+    paths that the program itself names, the strongest first: they stand for the convention's own list.
     """
     law = CONVENTIONS[convention]
     dialect = DIALECTS[law.dialect]
     here = set(folders(tree.paths).get(folder, ()))
     names = [layer.format(env=environment) for layer in law.layers if environment or "{env}" not in layer]
     paths = [path for name in dict.fromkeys(names) if (path := f"{folder}/{name}".lstrip("/")) in here]
+    if files is not None:
+        paths = [path for path in files if path in tree.paths]
     texts = [*(given or {}).items(), *((path, tree.text(path)) for path in paths[: 1 if law.exclusive else None])]
     own = {n: Setting(n, v, Place(PROCESS), PROCESS) for n, v in (process or {}).items()}
     layers: list[Mapping[str, Setting]] = []

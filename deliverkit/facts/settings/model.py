@@ -102,6 +102,8 @@ class SendCall:
     errors: str = "open"
     runtime: str = ""
     in_request: bool = False
+    serverless: bool = False
+    """The program is stopped, or may be, once it has answered."""
 
 
 @dataclass(frozen=True, slots=True)

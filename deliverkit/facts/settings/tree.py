@@ -26,6 +26,9 @@ class Tree(Protocol):
         Why it could not be read is then among `unread`.
         """
 
+    def mentions(self, path: str, *words: str) -> bool:
+        """True if a file's text holds one of the words. Cheaper than `text` where most files hold none."""
+
     @property
     def unread(self) -> tuple[Unread, ...]:
         """What could not be read so far, and why."""
@@ -58,6 +61,10 @@ class ToldTree:
             self._unread.append(Unread(Place(path), "", "a binary file"))
             return None
         return found
+
+    def mentions(self, path: str, *words: str) -> bool:
+        """True if a file's text holds one of the words."""
+        return any(word in self._files.get(path, "") for word in words)
 
     @property
     def unread(self) -> tuple[Unread, ...]:

@@ -6,10 +6,11 @@ in `Look.unread` what it could not follow, and never guesses. A new framework is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from deliverkit.facts.settings.environment import Variables, environments_of, variables
 from deliverkit.facts.settings.model import MailSettings, SendCall, SourceMark
@@ -35,14 +36,23 @@ class Look:
     marks: list[SourceMark] = field(default_factory=list)
     used: dict[str, list[Place]] = field(default_factory=dict)
     seen: dict[str, Variables] = field(default_factory=dict)
+    apps: dict[str, Any] = field(default_factory=dict)
+    named: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
 
-    def variables(self, environment: str, *, convention: str, folder: str = "") -> Variables:
-        """The variables of an environment by a convention, read once."""
-        key = f"{convention}:{folder}:{environment}"
+    @functools.cached_property
+    def present(self) -> frozenset[str]:
+        """The paths of the tree, to ask whether one is there."""
+        return frozenset(self.tree.paths)
+
+    def variables(
+        self, environment: str, *, convention: str, folder: str = "", files: tuple[str, ...] | None = None
+    ) -> Variables:
+        """The variables of an environment by a convention, read once; ``files`` are those the program itself names."""
+        key = f"{convention}:{folder}:{environment}:{files}"
         if key not in self.seen:
             own = self.process if environment in (self.asked, "") else None
             found = variables(
-                self.tree, environment, convention=convention, folder=folder, process=own, given=self.given
+                self.tree, environment, convention=convention, folder=folder, process=own, given=self.given, files=files
             )
             self.unread.extend(found.unread)
             self.seen[key] = found

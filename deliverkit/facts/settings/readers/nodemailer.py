@@ -1,272 +1,321 @@
-"""Nodemailer: ``createTransport(…)`` in JavaScript and TypeScript, with the variables it takes from the environment.
+"""Nodemailer: ``createTransport(…)`` in JavaScript and TypeScript, options in JSON files, and every send.
 
-What becomes of the options is Nodemailer's own law (lib/nodemailer.js, smtp-connection, shared.parseConnectionUrl,
-well-known services): ``secure`` counts by JavaScript's truth, the port is 465 or 587 by it, ``service`` overrides host,
-port and secure; without ``secure`` on 465 TLS comes at once.
-
-What this file will not do: judge, or read what becomes of a send (`sends`).
+What becomes of the options is Nodemailer's own law (`deliverkit.facts.settings.nodemailer`). What this file will not
+do: judge, or read what becomes of a send (`sends`).
 """
 
 from __future__ import annotations
 
-import math
-import posixpath
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deliverkit.data import provider
 from deliverkit.facts.base import missing
-from deliverkit.facts.settings.model import MailSettings, Mode, Plan
+from deliverkit.facts.settings.model import MailSettings, Plan, SourceMark
+from deliverkit.facts.settings.nodemailer import LOST, of_url, plan_of
 from deliverkit.facts.settings.readers import Look
+from deliverkit.facts.settings.source import ecmascript as law
 from deliverkit.facts.settings.source import javascript as js
-from deliverkit.facts.settings.source.sends import marks, sends
-from deliverkit.facts.settings.source.syntax import GRAMMARS, LACKING, Node, available, line_of, shown, text_of, walk
-from deliverkit.facts.settings.url import MailUrl, masked_url, read_mail_url
-from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, ValueFault
+from deliverkit.facts.settings.source.apps import App, app_of, lookup_of
+from deliverkit.facts.settings.source.ecmascript import UNDEFINED
+from deliverkit.facts.settings.source.modules import Module
+from deliverkit.facts.settings.source.paths import resolved
+from deliverkit.facts.settings.source.sends import calls_of, is_send, marks, sends, wrappers
+from deliverkit.facts.settings.source.syntax import (
+    GRAMMARS,
+    LACKING,
+    Node,
+    available,
+    line_of,
+    refused,
+    short_text,
+)
+from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
 
 _ROLES = {
     "service": "service", "url": "url", "host": "host", "port": "port", "secure": "secure", "name": "helo",
     "requireTLS": "starttls", "ignoreTLS": "ignore-starttls", "connectionTimeout": "connect-timeout",
     "greetingTimeout": "greeting-timeout", "socketTimeout": "socket-timeout", "pool": "pool", "debug": "debug",
     "auth.user": "user", "auth.pass": "password", "auth.type": "mechanism", "authMethod": "mechanism",
-    "tls.rejectUnauthorized": "verify", "tls.ca": "ca", "tls.ciphers": "ciphers", "from": "from",
+    "tls.rejectUnauthorized": "verify", "tls.ca": "ca", "tls.ciphers": "ciphers", "tls.servername": "servername",
+    "from": "from",
 }  # fmt: skip
-_SECRET_ROLES = frozenset(("password",))
-_DEFAULT_S = {"connect-timeout": 120.0, "greeting-timeout": 30.0, "socket-timeout": 600.0}
-_TRANSPORTS = ("jsonTransport", "streamTransport", "sendmail", "SES")  # each is another way than SMTP
+_SECRET = re.compile(r"(?i)pass|secret|token|auth\.(?!user|type|method)|\bkey\b|privatekey")
+_JSON_NAMES = re.compile(r"(?i)mail|smtp|transport|config|settings|default|production|development")
+_NOT_JSON = re.compile(
+    r"(?i)(?:^|/)(?:package(?:-lock)?|tsconfig[^/]*|jsconfig|composer|\.eslintrc|vercel|turbo)\.json5?$"
+)
+_NEAR = re.compile(r"(?i)mail|smtp|transport")
+_WORDS = ("createTransport", ".sendMail", "MailerModule")
+_MOST_CALLERS = 400  # files that are parsed because they call a function that sends
+_MOST_MODULES = 2_000
+
+
+@dataclass
+class _Found:
+    """What one application has beside its transports."""
+
+    senders: dict[str, set[str]] = field(default_factory=dict)
+    json: set[str] = field(default_factory=set)
+    read: int = 0
 
 
 def read(look: Look) -> Iterator[MailSettings]:
     """Every transport that source makes, in each environment of its application; and every send."""
-    suffixes = tuple(s for s in GRAMMARS if s != ".php")
-    paths = [
-        path for path in look.tree.paths if path.endswith(suffixes) and ".d.ts" not in path and ".min." not in path
-    ]
-    told = False
-    for path in paths:
-        text = look.tree.text(path)
-        if text is None or ("createTransport" not in text and ".sendMail" not in text):
-            continue
-        if not available(path):
-            if not told:
-                look.unread.append(Unread(Place(path), "createTransport(…)", LACKING))
-            told = True
-            continue
-        yield from _of_a_file(look, path)
+    suffixes = tuple(suffix for suffix in GRAMMARS if suffix != ".php")
+    paths = [p for p in look.tree.paths if p.endswith(suffixes) and ".d.ts" not in p and ".min." not in p]
+    mail = [path for path in paths if look.tree.mentions(path, *_WORDS)]
+    if mail and not all(available(path) for path in mail):
+        look.unread.append(Unread(Place(mail[0]), "createTransport(…)", LACKING))
+        mail = [path for path in mail if available(path)]
+    programs: dict[str, js.Program] = {}
+    found: dict[str, _Found] = {}
+    for path in mail[:_MOST_MODULES]:
+        app = app_of(look, path)
+        program = programs.setdefault(app.folder, js.Program(look.tree, lambda _name: None, look.uses))
+        yield from _of_a_file(look, path, app, program, found.setdefault(app.folder, _Found()))
+    for folder, program in programs.items():
+        _callers(look, program, app_of(look, f"{folder}/x".lstrip("/")), found[folder], paths)
+    yield from _in_json(look, {path for program in programs.values() for path in program.read_json})
 
 
-def application(look: Look, path: str) -> tuple[str, str]:
-    """The folder of the application a file belongs to (the nearest package.json), and how it loads its variables."""
-    folder = posixpath.dirname(path)
-    while True:
-        package = f"{folder}/package.json".lstrip("/")
-        text = look.tree.text(package) if package in look.tree.paths else None
-        if text is not None or not folder:
-            return folder, _convention(look, folder, text or "")
-        folder = posixpath.dirname(folder)
-
-
-def _convention(look: Look, folder: str, package: str) -> str:
-    if '"next"' in package:
-        return "next"
-    if any(f'"{name}"' in package for name in ("vite", "nuxt", "astro", "@sveltejs/kit", "vinxi")):
-        return "vite"
-    special = [
-        p for p in look.tree.paths if posixpath.dirname(p) == folder and posixpath.basename(p).startswith(".env.")
-    ]
-    return "flow" if any("example" not in p and "sample" not in p for p in special) else "node"
-
-
-def _of_a_file(look: Look, path: str) -> Iterator[MailSettings]:
-    folder, convention = application(look, path)
-    program = js.Program(look.tree, lambda _name: None, look.uses)
+def _of_a_file(look: Look, path: str, app: App, program: js.Program, found: _Found) -> Iterator[MailSettings]:
     module = program.module(path)
     if module is None:
+        why = refused(look.tree.text(path) or "") or "it cannot be parsed in time"
+        look.unread.append(Unread(Place(path), "", why))
         return
-    calls = tuple(n for n in walk(module.root) if n.type == "call_expression" and _makes_transport(n))
-    look.calls.extend(sends(module, look.tree.text(path) or ""))
-    look.marks.extend(marks(module, calls))
-    for call in calls:
-        arguments = call.child_by_field_name("arguments").named_children
-        for environment in look.environments(convention, folder):
-            variables = look.variables(environment, convention=convention, folder=folder)
-            yield _transport(program.with_lookup(variables.get), module, call, arguments, environment)
+    transports = tuple(call for call in module.calls if _makes_transport(call))
+    look.calls.extend(sends(module, serverless=app.serverless))
+    look.marks.extend(marks(module, transports))
+    if names := wrappers(module):
+        found.senders[path] = names
+    for call in transports:
+        arguments = [c for c in call.child_by_field_name("arguments").named_children if c.type != "comment"]
+        for environment in look.environments(app.convention, app.folder):
+            lookup = lookup_of(look, app, environment, program)
+            one = program.with_lookup(lookup)
+            yield _transport(look, one, module, call, arguments, environment, app)
+
+
+def _callers(look: Look, program: js.Program, app: App, found: _Found, paths: list[str]) -> None:
+    """Where functions that send are called, one step away from the send."""
+    if not found.senders:
+        return
+    names = set().union(*found.senders.values())
+    near = [p for p in paths if p.startswith(app.folder) and look.tree.mentions(p, *(f"{name}(" for name in names))]
+    for path in near[:_MOST_CALLERS]:
+        module = program.module(path)
+        if module is None:
+            continue
+        sources = {s: resolved(look.tree, program.paths, path, s) for s in module.packages}
+        for sender, senders_names in found.senders.items():
+            here = frozenset(s for s, at in sources.items() if at == sender) | ({""} if sender == path else frozenset())
+            if here:
+                look.calls.extend(calls_of(module, senders_names, frozenset(here), serverless=app.serverless))
 
 
 def _makes_transport(call: Node) -> bool:
-    return text_of(call.child_by_field_name("function"), 200).endswith("createTransport")
+    name = short_text(call.child_by_field_name("function"))
+    return name.endswith("createTransport") or name == "MailerModule.forRoot"
 
 
 def _transport(
-    program: js.Program, module: js.Module, call: Node, arguments: list[Node], environment: str
+    look: Look,
+    program: js.Program,
+    module: Module,
+    call: Node,
+    arguments: list[Node],
+    environment: str,
+    app: App,
 ) -> MailSettings:
     place = Place(module.path, line_of(call))
-    unread: list[Unread] = []
-    roles: dict[str, Setting] = {}
-    options = program.value(arguments[0], module) if arguments else js.Unknown(shown(call), "no options", line_of(call))
-    if isinstance(options, js.Known) and isinstance(options.value, str):
-        options = replace_with_url(options)
-    if isinstance(options, js.Unknown) or not isinstance(options.value, dict):
-        expression = options if isinstance(options, js.Unknown) else js.Unknown(shown(call), "no object", line_of(call))
-        unread.append(Unread(Place(module.path, expression.line), expression.expression, expression.why))
+    options = program.value(arguments[0], module) if arguments else js.unknown(call, module, "no options")
+    defaults = program.value(arguments[1], module) if len(arguments) > 1 else None
+    if short_text(call.child_by_field_name("function")) == "MailerModule.forRoot":
+        whole = options
+        options = program.part(whole, "transport", call, module)
+        defaults = program.part(whole, "defaults", call, module)
+    setting = program.lookup("NODE_TLS_REJECT_UNAUTHORIZED")
+    unverified = isinstance(setting, Setting) and setting.value == "0"
+    made = settings_of(options, place, environment, unverified=unverified, version=app.version)
+    roles = dict(made.roles)
+    if "verify" not in roles and unverified and isinstance(setting, Setting):
+        roles["verify"] = setting
+    sender = _from(defaults, program, call, module) or _of_sends(program, module)
+    if sender is not None:
+        roles["from"] = sender
+    for mark in _marks_of(roles, place):
+        if mark not in look.marks:
+            look.marks.append(mark)
+    return replace(made, roles=roles)
+
+
+def settings_of(
+    options: js.Value, place: Place, environment: str, *, unverified: bool = False, version: str | None = None
+) -> MailSettings:
+    """The transport that options make; what only a run could tell is said in ``unread``."""
+    flat = _options(options)
+    if isinstance(flat, js.Unknown):
         why: Any = missing(f"{place}: the options are not known without running the program")
         plan = Plan("smtp", why, why, why, "", why, why)
-        return MailSettings("nodemailer", environment, place, {}, plan, unread=tuple(unread))
-    found = dict(_flat(options.value))
-    if isinstance(found.get("url"), js.Known) and isinstance(found["url"].value, str):  # type: ignore[union-attr]
-        found = {**found, **dict(_flat(replace_with_url(found["url"]).value))}  # type: ignore[arg-type]
-    for name, value in found.items():
+        unread = (Unread(Place(flat.file or place.file, flat.line), flat.expression, flat.why),)
+        return MailSettings("nodemailer", environment, place, {}, plan, version, unread)
+    roles: dict[str, Setting] = {}
+    unread_ones: list[Unread] = []
+    given: dict[str, Any] = {}
+    for name, value in flat.items():
         role = _ROLES.get(name)
         if isinstance(value, js.Unknown):
-            if role is not None or name == "...":
-                unread.append(Unread(Place(module.path, value.line), value.expression, value.why))
-        elif role is not None:
-            roles[role] = _setting(name, value, role)
-    other = next((name for name in _TRANSPORTS if name in found), None)
-    lost = {_ROLES[name] for name, value in found.items() if isinstance(value, js.Unknown) and name in _ROLES}
-    return MailSettings(
-        "nodemailer", environment, place, roles, plan_of(found, lost, other, place), unread=tuple(unread)
-    )
+            given[name] = LOST
+            if role is not None or name.endswith("..."):
+                unread_ones.append(Unread(Place(value.file or place.file, value.line), value.expression, value.why))
+            continue
+        given[name] = value.value
+        if role is not None:
+            roles[role] = _setting(name, value)
+    if "..." in given:  # whatever is spread there may set any of them
+        given = {**dict.fromkeys(("host", "port", "secure", "auth", "tls.rejectUnauthorized"), LOST), **given}
+    plan = plan_of(given, place, unverified=unverified)
+    return MailSettings("nodemailer", environment, place, roles, plan, version, tuple(unread_ones))
 
 
-def replace_with_url(url: js.Known) -> js.Known:
-    """The options that a URL stands for (shared.parseConnectionUrl)."""
-    from dataclasses import replace
-
-    read_url: MailUrl | None = read_mail_url(url.value)
-    if read_url is None:
-        return replace(url, value={"url": replace(url, value=js.UNDEFINED)})
-    told: dict[str, Any] = {"host": read_url.host, "port": read_url.port, "secure": read_url.scheme == "smtps" or None}
-    told |= {"auth.user": read_url.user, "auth.pass": read_url.password and read_url.password.reveal()}
-    told |= {name: _of_query(value) for name, value in read_url.options.items()}
-    via = url.setting and _masked(url.setting, read_url.faults)
-    parts = {name: replace(url, value=value, setting=via) for name, value in told.items() if value is not None}
-    return replace(url, value=parts, setting=via)
-
-
-def _masked(setting: Setting, faults: tuple[ValueFault, ...] = ()) -> Setting:
-    """A variable that holds a URL, with the URL's password left out."""
-    from dataclasses import replace
-
-    return replace(
-        setting,
-        value=masked_url(setting.value) if isinstance(setting.value, str) else setting.value,
-        faults=(*setting.faults, *faults),
-        via=setting.via and _masked(setting.via),
-        shadowed=tuple(_masked(one) for one in setting.shadowed),
-    )
-
-
-def _of_query(text: str) -> Any:
-    """ "true" and "false" are truth in the query of a URL, numbers are numbers (shared.parseConnectionUrl)."""
-    if text in ("true", "false"):
-        return text == "true"
-    return int(text) if text.isdigit() else text
+def _options(options: js.Value) -> dict[str, js.Value] | js.Unknown:
+    """The options as flat names ("auth.user"). A URL stands for all of them: what is given beside it is not looked at
+    (lib/nodemailer.js).
+    """
+    if isinstance(options, js.Unknown):
+        return options
+    url = options.value.get("url") if isinstance(options.value, dict) else options
+    if isinstance(url, js.Unknown):
+        return url
+    if url is not None and isinstance(url.value, str) and url.value:
+        told = of_url(url.value)
+        if told is None:
+            return js.Unknown(
+                "createTransport(…)", "no smtp: or smtps: URL; Nodemailer takes no other", url.line, url.file
+            )
+        hidden = replace(url, value=Secret(url.value))
+        return {"url": hidden, **{name: replace(url, value=value) for name, value in told.items()}}
+    if not isinstance(options.value, dict):
+        return js.Unknown("createTransport(…)", "the options are no object", options.line, options.file)
+    flat: dict[str, js.Value] = {}
+    for name, value in options.value.items():
+        flat[name] = value
+        if name in ("auth", "tls") and isinstance(value, js.Known) and isinstance(value.value, dict):
+            flat |= {f"{name}.{inner}": one for inner, one in value.value.items()}
+    return flat
 
 
-def _flat(options: dict[str, js.Value], prefix: str = "") -> Iterator[tuple[str, js.Value]]:
-    """The options with ``auth.user`` and the like as one name."""
-    for name, value in options.items():
-        whole = f"{prefix}{name}"
-        if isinstance(value, js.Known) and isinstance(value.value, dict) and not prefix:
-            yield from _flat(value.value, f"{whole}.")
-            yield whole, value
-        else:
-            yield whole, value
-
-
-def _setting(name: str, value: js.Known, role: str) -> Setting:
-    plain = None if value.value is js.UNDEFINED else value.value
-    if isinstance(plain, dict):
-        plain = "{…}"
-    shown_value: Any = Secret(str(plain)) if role in _SECRET_ROLES and plain is not None else plain
-    via = value.setting
-    if via is not None and role in _SECRET_ROLES and via.value is not None:
-        via = _hidden(via)
-    return Setting(
-        name, shown_value, Place(value.file, value.line), value.file, via=via, faults=via.faults if via else ()
-    )
+def _setting(name: str, value: js.Known) -> Setting:
+    plain = None if value.value is UNDEFINED else value.value
+    plain = "{…}" if isinstance(plain, (dict, tuple)) else plain
+    secret = _SECRET.search(name) is not None or isinstance(plain, Secret)
+    told: Any = Secret(str(plain)) if secret and plain is not None and not isinstance(plain, Secret) else plain
+    via = _hidden(value.setting) if value.setting is not None and secret else value.setting
+    via = _hidden(via) if via is not None and isinstance(via.value, str) and "://" in via.value else via
+    return Setting(name, told, Place(value.file, value.line), value.file, via, via.faults if via else ())
 
 
 def _hidden(setting: Setting) -> Setting:
-    from dataclasses import replace
-
-    value = setting.value if isinstance(setting.value, Secret) else Secret(str(setting.value))
-    return replace(
-        setting, value=value, shadowed=tuple(_hidden(one) for one in setting.shadowed if one.value is not None)
-    )
+    value = setting.value if isinstance(setting.value, Secret) or setting.value is None else Secret(str(setting.value))
+    return replace(setting, value=value, shadowed=tuple(_hidden(one) for one in setting.shadowed))
 
 
-# -- Nodemailer's own law -----------------------------------------------------------------------------------
+def _from(defaults: js.Value | None, program: js.Program, node: Node, module: Module) -> Setting | None:
+    """The ``from`` of an object, if it is known: a text, or a name with an address."""
+    if not isinstance(defaults, js.Known) or not isinstance(defaults.value, dict):
+        return None
+    value = program.part(defaults, "from", node, module)
+    if isinstance(value, js.Known) and isinstance(value.value, dict):
+        name, address = value.value.get("name"), value.value.get("address")
+        if not isinstance(address, js.Known) or not isinstance(address.value, str):
+            return None
+        known = isinstance(name, js.Known) and isinstance(name.value, str)
+        value = replace(address, value=f"{name.value} <{address.value}>" if known else address.value)  # type: ignore[union-attr]
+    return _setting("from", value) if isinstance(value, js.Known) and isinstance(value.value, str) else None
 
 
-def plan_of(found: dict[str, js.Value], lost: set[str], other: str | None, place: Place) -> Plan:
-    """What Nodemailer will do. ``lost`` are roles only a run could tell; ``other`` is a transport beside SMTP."""
-
-    def fact(role: str, value: Any) -> Any:
-        return missing(f"{place}: {role} is not known without running the program") if role in lost else value
-
-    def value(name: str) -> Any:
-        one = found.get(name)
-        return one.value if isinstance(one, js.Known) and one.value is not js.UNDEFINED else None
-
-    if other is not None:
-        delivery = {"jsonTransport": "none", "streamTransport": "none", "sendmail": "sendmail", "SES": "api"}[other]
-        return Plan(delivery, "", 0, "clear", f"{other} is set: SMTP is not used", True, False)
-    host, port, secure, service = value("host"), value("port"), value("secure"), value("service")
-    known = provider(str(service)) if isinstance(service, str) else None
-    why = ""
-    if known is not None and known.endpoints:
-        end = known.endpoints[0]
-        host, port, secure = end.host, end.port, end.tls == "implicit"
-        why = f"service: {service!r} sets host, port and secure, whatever else is given; "
-        lost = lost - {"host", "port", "secure"}
-    number = _port(port)
-    at_once = js.truthy(secure) if secure is not None else None
-    if number is None:
-        number = 465 if at_once else 587
-    if secure is None and number == 465:
-        mode: Mode = "implicit"
-        why += "without secure, Nodemailer starts TLS at once on port 465"
-    elif at_once:
-        mode = "implicit"
-        why += _why_true(secure)
-    elif js.truthy(value("ignoreTLS")):
-        mode, why = "clear", why + "ignoreTLS: STARTTLS is not used although it is offered"
-    elif js.truthy(value("requireTLS")):
-        mode, why = "starttls", why + "requireTLS: no mail without STARTTLS"
-    else:
-        mode, why = "opportunistic", why + "secure is not true: STARTTLS is used where the server offers it"
-    verify = value("tls.rejectUnauthorized")
-    user = value("auth.user")
-    return Plan(
-        delivery="smtp",
-        host=fact("host", str(host) if host not in (None, "") else "localhost"),
-        port=fact("port", number),
-        mode=fact("secure", mode),
-        why=why,
-        verify=fact("verify", verify is None or js.truthy(verify)),
-        login=fact("user", bool(user) or "auth" in found),
-        mechanism=str(value("auth.type") or value("authMethod") or "") or None,
-        helo=None if value("name") is None else str(value("name")),
-        connect_s=_seconds(value("connectionTimeout"), "connect-timeout"),
-        greeting_s=_seconds(value("greetingTimeout"), "greeting-timeout"),
-        socket_s=_seconds(value("socketTimeout"), "socket-timeout"),
-    )
+def _of_sends(program: js.Program, module: Module) -> Setting | None:
+    """The ``from`` of the module's sends, where all of them agree."""
+    found: list[Setting | None] = []
+    for call in (one for one in module.calls if is_send(one)):
+        arguments = call.child_by_field_name("arguments").named_children
+        found.append(_from(program.value(arguments[0], module), program, call, module) if arguments else None)
+    first = found[0] if found else None
+    return first if first is not None and all(one is not None and one.value == first.value for one in found) else None
 
 
-def _port(port: Any) -> int | None:
-    """``port || (secure ? 465 : 587)``: what is no number counts as none."""
-    if isinstance(port, str):
-        return int(port) if port.strip().isdigit() else None
-    return int(port) if isinstance(port, (int, float)) and port and not math.isnan(port) else None
+def _marks_of(roles: dict[str, Setting], place: Place) -> Iterator[SourceMark]:
+    ciphers, password = roles.get("ciphers"), roles.get("password")
+    if ciphers is not None and isinstance(ciphers.value, str) and re.search(r"(?i)sslv[23]", ciphers.value):
+        yield SourceMark("old-tls-cipher", ciphers.place or place, f"tls.ciphers is {ciphers.value!r}")
+    if password is not None and password.via is None and password.value and password.place is not None:
+        yield SourceMark("hard-coded-secret", password.place, f"{password.name} stands in the source")
 
 
-def _why_true(secure: Any) -> str:
-    if isinstance(secure, str):
-        return f"secure is the text {secure!r}, and JavaScript takes every text but the empty one as true"
-    return "secure is true: TLS from the first byte"
+# -- options in files of JSON -----------------------------------------------------------------------------------
 
 
-def _seconds(value: Any, role: str) -> float:
-    return float(value) / 1000 if isinstance(value, (int, float)) and not isinstance(value, bool) else _DEFAULT_S[role]
+def _in_json(look: Look, taken: set[str]) -> Iterator[MailSettings]:
+    """Objects of JSON and JSON5 files that are the options of a transport: a host with a port or a login, near a name
+    that has to do with mail. Files that the source imports are judged there.
+    """
+    for path in look.tree.paths:
+        if not path.endswith((".json", ".json5")) or path in taken or _NOT_JSON.search(path):
+            continue
+        if not _JSON_NAMES.search(path) or not look.tree.mentions(path, "host", "service", "smtp:", "smtps:"):
+            continue
+        app = app_of(look, path)
+        if not app.nodemailer:
+            continue
+        read_value = _json(look, path)
+        for options, line in _objects(read_value, path, look.tree.text(path) or "") if read_value else ():
+            made = settings_of(js.lifted(options, path, line), Place(path, line), _named(path), version=app.version)
+            yield made
+            look.marks.extend(m for m in _marks_of(dict(made.roles), made.place) if m not in look.marks)
+
+
+def _json(look: Look, path: str) -> Any:
+    text = look.tree.text(path) or ""
+    read_value = law.from_json(text.removeprefix("\ufeff"))
+    if read_value is not law.CANNOT:
+        return read_value
+    try:
+        import json5
+    except ImportError:
+        look.unread.append(Unread(Place(path), "", f"JSON5: {LACKING}"))
+        return None
+    if why := refused(text) or ("larger than a file of settings" if len(text) > 65_536 else ""):
+        look.unread.append(Unread(Place(path), "", why))
+        return None
+    try:
+        return law.members(json5.loads(text))
+    except (ValueError, RecursionError):
+        look.unread.append(Unread(Place(path), "", "neither JSON nor JSON5"))
+        return None
+
+
+def _named(path: str) -> str:
+    match = re.search(r"(?:^|[/._-])(production|development|staging|test)\.json5?$", path)
+    return match[1] if match else ""
+
+
+def _objects(value: Any, path: str, text: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """The objects of a file that are options of a transport, each with the line of its name."""
+    stack: list[tuple[str, Any]] = [(path.rpartition("/")[2], value)]
+    for _ in range(10_000):
+        if not stack:
+            return
+        name, one = stack.pop()
+        if isinstance(one, dict):
+            tells = isinstance(one.get("host"), str) and ({"port", "auth", "secure"} & one.keys())
+            if _NEAR.search(name) and (tells or (isinstance(one.get("service"), str) and "auth" in one)):
+                at = re.search(rf'["\']?{re.escape(name)}["\']?\s*:', text)
+                yield one, text.count("\n", 0, at.start()) + 1 if at else 1
+                continue
+            inherited = name if _NEAR.search(name) and "." not in name else ""
+            stack.extend(
+                (f"{inherited}{key}" if not inherited else key, v) for key, v in one.items() if isinstance(v, dict)
+            )

@@ -2,28 +2,31 @@
 
 Followed are literals, constants and objects of the file, what it imports from files of the tree, ``process.env.X``
 into the files of variables, and what leads from a text to a value: ``Number(x)``, ``x || y``, ``x === "true"``.
-Whatever only a run could tell stays `Unknown`, with the expression. JavaScript's own rules decide what a value is: the
-text "false" is true.
+Whatever only a run could tell stays `Unknown`, with the expression. JavaScript's own rules decide what a value is
+(`ecmascript`): the text "false" is true.
 
-What this file will not do: know a mail library.
+What this file will not do: know a mail library, or call a function of the program.
 """
 
 from __future__ import annotations
 
-import math
-import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from deliverkit.facts.settings.source.syntax import Node, line_of, parse, shown, text_of
+from deliverkit.facts.settings.source import ecmascript as law
+from deliverkit.facts.settings.source.ecmascript import CANNOT, LONGEST, UNDEFINED, absent, truthy
+from deliverkit.facts.settings.source.modules import Binding, Export, Module, read_module, required
+from deliverkit.facts.settings.source.paths import resolved
+from deliverkit.facts.settings.source.syntax import Node, line_of, parse, short_text, shown, text_of
 from deliverkit.facts.settings.tree import Tree
 from deliverkit.facts.settings.values import Place, Setting
 
-_DEEPEST = 40
-_LONGEST = 65_536
-_SUFFIXES = ("", ".ts", ".tsx", ".js", ".mjs", ".cjs", ".mts", ".jsx", "/index.ts", "/index.js")
+_DEEPEST = 40  # steps from an expression to what it stands for
+_MOST_STEPS = 20_000  # of one expression: constants that double each other end here
+_NEVER_SET = "nothing sets it"
+_CONFIG_SERVICE = "@nestjs/config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +36,34 @@ class Unknown:
     expression: str
     why: str
     line: int
-
-
-class Undefined:
-    """JavaScript's undefined."""
-
-    def __repr__(self) -> str:
-        return "undefined"
-
-
-UNDEFINED = Undefined()
+    file: str = ""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A value: text, number, truth, None (null), `UNDEFINED`, or a dict of `Value` for an object.
+    """A value: text, number, truth, None (null), `UNDEFINED`, a dict of `Value` for an object, a tuple for an array.
 
     ``setting`` is the variable it was taken from, through whatever conversions; ``line`` where it stands in its file.
+    ``short``: an optional chain ended here.
     """
 
     value: Any
     file: str
     line: int
     setting: Setting | None = None
+    short: bool = False
 
 
 Value: TypeAlias = Known | Unknown
-Lookup: TypeAlias = Callable[[str], Setting | None]
+Lookup: TypeAlias = Callable[[str], "Setting | str | None"]
+"""A variable's setting; None where nothing sets it; a text says why nobody can tell."""
 
 
-@dataclass
-class Module:
-    """One file: its tree, its constants, what it imports and exports under which name ("default" among them)."""
+class _Environment:
+    """What ``process.env`` is: its members are variables."""
 
-    path: str
-    root: Node
-    constants: dict[str, Node] = field(default_factory=dict)
-    imports: dict[str, tuple[str, str]] = field(default_factory=dict)
-    exports: dict[str, Node] = field(default_factory=dict)
-    packages: set[str] = field(default_factory=set)
-    spread_env: dict[str, str] = field(default_factory=dict)  # const { SMTP_HOST: host } = process.env
+
+_ENVIRONMENT = _Environment()
 
 
 class Program:
@@ -82,13 +73,16 @@ class Program:
         self.tree = tree
         self.lookup = lookup
         self.used = used
-        self._paths = frozenset(tree.paths)
+        self.paths = frozenset(tree.paths)
         self._modules: dict[str, Module | None] = {}
+        self._steps = 0
+        self.read_json: set[str] = set()
 
     def with_lookup(self, lookup: Lookup) -> Program:
         """The same program with other variables: another environment."""
-        other = Program(self.tree, lookup, self.used)
-        other._modules = self._modules
+        other = Program.__new__(Program)
+        other.tree, other.lookup, other.used, other.paths = self.tree, lookup, self.used, self.paths
+        other._modules, other._steps, other.read_json = self._modules, 0, self.read_json
         return other
 
     def module(self, path: str) -> Module | None:
@@ -96,89 +90,192 @@ class Program:
         if path not in self._modules:
             text = self.tree.text(path)
             root = parse(text, path) if text is not None else None
-            self._modules[path] = None if root is None else _read(path, root)
+            self._modules[path] = None if root is None else read_module(path, root)
         return self._modules[path]
 
     # -- values -------------------------------------------------------------------------------------------
 
     def value(self, node: Node, module: Module, depth: int = 0) -> Value:
         """What an expression is."""
-        if depth > _DEEPEST:
-            return Unknown(shown(node), "it goes on for too long", line_of(node))
+        if depth == 0:
+            self._steps = 0
+        self._steps += 1
+        if depth > _DEEPEST or self._steps > _MOST_STEPS:
+            return unknown(node, module, "it goes on for too long")
         step = _STEPS.get(node.type)
         if step is not None:
             return step(self, node, module, depth + 1)
-        return Unknown(shown(node), f"only a run could tell ({node.type.replace('_', ' ')})", line_of(node))
+        return unknown(node, module, f"only a run could tell ({node.type.replace('_', ' ')})")
 
     def literal(self, value: Any, node: Node, module: Module, setting: Setting | None = None) -> Known:
         """A value that stands here."""
         return Known(value, module.path, line_of(node), setting)
 
+    def made(self, value: Any, node: Node, module: Module, setting: Setting | None = None) -> Value:
+        """What an operation of the language gave."""
+        if value is CANNOT:
+            return unknown(node, module, "only a run could tell, or it throws")
+        return self.literal(value, node, module, setting)
+
     def variable(self, name: str, node: Node, module: Module) -> Value:
         """A variable of the environment, as text; undefined where nothing sets it."""
         self.used(name, Place(module.path, line_of(node)))
         found = self.lookup(name)
-        if found is None:
-            unset = Setting(name, None, None, "nothing sets it")
-            return self.literal(UNDEFINED, node, module, unset)
+        if isinstance(found, str):
+            return unknown(node, module, found)
+        if found is None or found.value is None:
+            return self.literal(UNDEFINED, node, module, found or Setting(name, None, None, _NEVER_SET))
         return self.literal(str(found.value), node, module, found)
 
     def name(self, name: str, node: Node, module: Module, depth: int) -> Value:
-        """What an identifier stands for."""
-        if name == "undefined":
-            return self.literal(UNDEFINED, node, module)
-        if name in module.spread_env:
-            return self.variable(module.spread_env[name], node, module)
-        if name in module.constants:
-            return self.value(module.constants[name], module, depth)
-        if name in module.imports:
-            source, exported = module.imports[name]
-            other = self.imported(module, source)
-            if other is not None and exported in other.exports:
-                return self.value(other.exports[exported], other, depth)
-            if other is not None and exported == "*":
-                return Known({n: self.value(e, other, depth) for n, e in other.exports.items()}, other.path, 1)
-            return Unknown(name, f"imported from {source}, which is not followed", line_of(node))
-        return Unknown(name, "a parameter or a variable that changes", line_of(node))
-
-    def imported(self, module: Module, source: str) -> Module | None:
-        """The module that an import names, if it is a file of the tree: relative, or below ``@/`` (the usual alias)."""
-        if source.startswith("."):
-            bases = [posixpath.normpath(posixpath.join(posixpath.dirname(module.path), source))]
-        elif source.startswith(("@/", "~/")):
-            parts = module.path.split("/")[:-1]
-            roots = ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
-            bases = [posixpath.normpath(posixpath.join(r, inner, source[2:])) for r in roots for inner in ("", "src")]
+        """What an identifier stands for here."""
+        binding = module.binding(name, node)
+        if binding is None:
+            if name in _GLOBALS:
+                return self.literal(_GLOBALS[name], node, module)
+            return unknown(node, module, "a name this file does not declare")
+        if binding.kind == "import":
+            found = self.exported(module, binding.source, binding.exported, node, depth)
+        elif binding.kind != "value":
+            return unknown(node, module, _WHAT[binding.kind])
+        elif name in module.changed:
+            return unknown(node, module, "a variable that changes")
         else:
-            return None
-        for base in bases:
-            for suffix in _SUFFIXES:
-                if base + suffix in self._paths:
-                    return self.module(base + suffix)
-            stem = re.sub(r"\.[mc]?js$", "", base)
-            for suffix in (".ts", ".mts", ".tsx"):
-                if stem + suffix in self._paths:
-                    return self.module(stem + suffix)
-        return None
+            found = self._bound(binding, node, module, depth)
+        return self._set_later(name, replace(found, short=False) if isinstance(found, Known) else found, module)
+
+    def _bound(self, binding: Binding, node: Node, module: Module, depth: int) -> Value:
+        """The value of a declaration, and the steps of its pattern into it."""
+        found = self.value(binding.node, module, depth)
+        for step in binding.steps:
+            if step.others is not None:
+                if not isinstance(found, Known) or not isinstance(found.value, dict):
+                    return unknown(node, module, "the rest of what only a run could tell")
+                found = replace(found, value={k: v for k, v in found.value.items() if k not in step.others})
+                continue
+            found = self.part(found, step.key, node, module)
+            if step.default is not None and isinstance(found, Known) and found.value is UNDEFINED:
+                found = self.value(step.default, module, depth)
+        return found
+
+    def _set_later(self, name: str, found: Value, module: Module) -> Value:
+        """An object with what is assigned to its members elsewhere left unknown."""
+        later = module.members.get(name)
+        if later is None or not isinstance(found, Known) or not isinstance(found.value, dict):
+            return found
+        changes = {
+            "..." if member == "*" else member: Unknown(f"{name}.{member}", "it is set later", line, module.path)
+            for member, line in later.items()
+        }
+        return replace(found, value={**found.value, **changes})
+
+    def exported(self, module: Module, source: str, name: str, node: Node, depth: int) -> Value:
+        """What a module exports under a name ("*": all of it)."""
+        if source in ("process", "node:process") and name == "env":
+            return self.literal(_ENVIRONMENT, node, module)
+        other = self.imported(module, source)
+        if isinstance(other, Known):
+            return other if name in ("default", "*") else self.part(other, name, node, module)
+        if other is None:
+            return unknown(node, module, f"imported from {source}, which is not followed")
+        if depth > _DEEPEST:
+            return unknown(node, module, "it goes on for too long")
+        if name == "*":
+            return Known(self._namespace(other, depth + 1), other.path, 1)
+        found = other.exports.get(name)
+        if found is None and "module.exports" in other.exports:
+            whole = self._export(other.exports["module.exports"], other, node, depth + 1)
+            return whole if name == "default" else self.part(whole, name, node, module)
+        if found is None and name == "default" and other.exports:
+            return Known(self._namespace(other, depth + 1), other.path, 1)
+        if found is not None:
+            return self._export(found, other, node, depth + 1)
+        for star in other.stars:
+            told = self.exported(other, star, name, node, depth + 1)
+            if isinstance(told, Known):
+                return told
+        return unknown(node, module, f"imported from {source}, where only a run could tell it")
+
+    def _export(self, export: Export, other: Module, node: Node, depth: int) -> Value:
+        if export.node is None:
+            return self.exported(other, export.source, export.name, node, depth)
+        if export.node.type in ("identifier", "shorthand_property_identifier_pattern"):
+            return self.name(text_of(export.node), export.node, other, depth)
+        return self.value(export.node, other, depth)
+
+    def _namespace(self, other: Module, depth: int) -> dict[str, Value]:
+        return {n: self._export(e, other, other.root, depth) for n, e in list(other.exports.items())[:500]}
+
+    def imported(self, module: Module, source: str) -> Module | Known | None:
+        """The module that an import names, if it is a file of the tree; a JSON file is its value."""
+        path = resolved(self.tree, self.paths, module.path, source)
+        if path is None or not path.endswith(".json"):
+            return None if path is None else self.module(path)
+        self.read_json.add(path)
+        read = law.from_json(self.tree.text(path) or "")
+        return None if read is CANNOT else lifted(read, path, 1)
+
+    def part(self, whole: Value, key: str, node: Node, module: Module) -> Value:
+        """A member of a value."""
+        if isinstance(whole, Unknown):
+            return Unknown(shown(node), whole.why, line_of(node), module.path)
+        value = whole.value
+        if value is _ENVIRONMENT:
+            return self.variable(key, node, module)
+        if isinstance(value, dict):
+            if key not in value and "..." in value:
+                return unknown(node, module, "it may come out of what is spread there")
+            return value.get(key) or replace(whole, value=UNDEFINED, line=line_of(node), file=module.path)
+        if isinstance(value, tuple) and key.isdigit():
+            at = int(key[:9])
+            return value[at] if at < len(value) else self.literal(UNDEFINED, node, module)
+        if key == "length" and isinstance(value, (str, tuple)):
+            size = law.length(value) if isinstance(value, str) else len(value)
+            return self.literal(size, node, module, whole.setting)
+        if absent(value):
+            return unknown(node, module, f"it throws: a member of {'null' if value is None else 'undefined'}")
+        return unknown(node, module, "a member of what is no object here")
+
+
+def unknown(node: Node, module: Module, why: str) -> Unknown:
+    """What only a run could tell, here."""
+    return Unknown(shown(node), why, line_of(node), module.path)
+
+
+def lifted(read: Any, file: str, line: int, setting: Setting | None = None) -> Known:
+    """What JSON holds, as values with a place."""
+    if isinstance(read, dict):
+        read = {name: lifted(one, file, line, setting) for name, one in read.items()}
+    elif isinstance(read, tuple):
+        read = tuple(lifted(one, file, line, setting) for one in read)
+    return Known(read, file, line, setting)
 
 
 # -- one step for each kind of node -------------------------------------------------------------------------
 
 
 def _string(program: Program, node: Node, module: Module, _: int) -> Value:
-    return program.literal(unquoted(text_of(node))[:_LONGEST], node, module)
+    return program.literal(unquoted(text_of(node))[:LONGEST], node, module)
+
+
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "b": "\b", "f": "\f", "v": "\v", "\n": "", "\r\n": "",
+            "\u2028": "", "\u2029": ""}  # fmt: skip
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(\r\n|.))", re.DOTALL)
 
 
 def unquoted(text: str) -> str:
-    """The text of a string literal, with the usual escapes undone."""
-    letters = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "b": "\b", "f": "\f", "v": "\v"}
+    """The text of a string literal, with its escapes undone (ECMA-262 §12.9.4)."""
+    if "\\" not in text:
+        return text[1:-1]
 
     def escape(match: re.Match[str]) -> str:
-        if match[1]:
-            return chr(int(match[1], 16))
-        return letters.get(match[2], match[2])
+        code = match[1] or match[2] or match[3]
+        if code:
+            return chr(int(code, 16)) if len(code) < 7 and int(code, 16) <= 0x10FFFF else "\ufffd"
+        return _LETTERS.get(match[4], match[4])
 
-    return re.sub(r"\\(?:(?:u\{?|x)([0-9A-Fa-f]{2,6})\}?|(.))", escape, text[1:-1], flags=re.DOTALL)
+    told = _ESCAPE.sub(escape, text[1:-1])
+    return told.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")  # \ud83d\ude00 is one letter
 
 
 def _template(program: Program, node: Node, module: Module, depth: int) -> Value:
@@ -187,17 +284,21 @@ def _template(program: Program, node: Node, module: Module, depth: int) -> Value
     for child in node.children:
         if child.type == "template_substitution":
             inner = program.value(child.named_children[0], module, depth) if child.named_children else None
-            if not isinstance(inner, Known) or isinstance(inner.value, dict):
-                return Unknown(shown(node), "a part of it only a run could tell", line_of(node))
+            told = law.to_text(inner.value) if isinstance(inner, Known) else CANNOT
+            if not isinstance(inner, Known) or not isinstance(told, str):
+                return unknown(node, module, "a part of it only a run could tell")
             setting = setting or inner.setting
-            pieces.append(_text(inner.value))
+            pieces.append(told)
         elif child.type in ("string_fragment", "escape_sequence"):
             pieces.append(unquoted(f"`{text_of(child)}`"))
-    return program.literal("".join(pieces)[:_LONGEST], node, module, setting)
+    return program.literal("".join(pieces)[:LONGEST], node, module, setting)
 
 
 def _number(program: Program, node: Node, module: Module, _: int) -> Value:
-    return program.literal(_numeric(text_of(node).replace("_", "")), node, module)
+    text = text_of(node, 400).replace("_", "")
+    if text.endswith("n") or re.fullmatch(r"0[0-9]+", text):
+        return unknown(node, module, "a big integer or an old octal literal")
+    return program.made(law.to_number(text), node, module)
 
 
 def _constant(value: Any) -> Callable[[Program, Node, Module, int], Value]:
@@ -206,41 +307,51 @@ def _constant(value: Any) -> Callable[[Program, Node, Module, int], Value]:
 
 def _inner(program: Program, node: Node, module: Module, depth: int) -> Value:
     """``(x)``, ``x!``, ``x as T``, ``await x``: the first child is what counts."""
-    if not node.named_children:
-        return Unknown(shown(node), "nothing stands there", line_of(node))
-    return program.value(node.named_children[0], module, depth)
+    inner = [child for child in node.named_children if child.type != "comment"]
+    if not inner or (node.type == "parenthesized_expression" and len(inner) > 1 and inner[1].type != "type_annotation"):
+        return unknown(node, module, "nothing stands there")
+    found = program.value(inner[-1] if node.type == "type_assertion" else inner[0], module, depth)
+    keeps = node.type == "non_null_expression" or not isinstance(found, Known)
+    return found if keeps else replace(found, short=False)  # type: ignore[arg-type]
 
 
 def _identifier(program: Program, node: Node, module: Module, depth: int) -> Value:
     return program.name(text_of(node), node, module, depth)
 
 
+_ENV = re.compile(r"(?:globalThis\.)?process\.env|import\.meta\.env|Bun\.env")
+_CHAIN = frozenset(("member_expression", "subscript_expression", "call_expression", "non_null_expression"))
+
+
+def _ended(program: Program, node: Node, parent: Node, whole: Value, module: Module) -> Known | None:
+    """Undefined where an optional chain ends here (ECMA-262 §13.3.9): at ``?.`` or anywhere behind it."""
+    if not isinstance(whole, Known) or not absent(whole.value):
+        return None
+    optional = node.child_by_field_name("optional_chain") is not None or any(c.type == "?." for c in node.children)
+    if optional or (whole.short and parent.type in _CHAIN):
+        return replace(program.literal(UNDEFINED, node, module, whole.setting), short=True)
+    return None
+
+
 def _member(program: Program, node: Node, module: Module, depth: int) -> Value:
-    """``process.env.X``, ``import.meta.env.X``, or a member of an object that is known."""
-    whole = re.sub(r"\s+|\?", "", text_of(node, 300))
-    match = re.fullmatch(r"(?:process\.env|import\.meta\.env|Bun\.env|globalThis\.process\.env)\.(\w+)", whole)
-    if match is not None:
-        return program.variable(match[1], node, module)
+    """``process.env.X``, ``import.meta.env.X``, or a member of a value that is known."""
+    if _ENV.fullmatch(short_text(node, 60).replace("?", "")):
+        return program.literal(_ENVIRONMENT, node, module)
     parent, key = node.child_by_field_name("object"), node.child_by_field_name("property")
-    return _part(program.value(parent, module, depth), text_of(key), node)
+    whole = program.value(parent, module, depth)
+    return _ended(program, node, parent, whole, module) or program.part(whole, text_of(key), node, module)
 
 
 def _subscript(program: Program, node: Node, module: Module, depth: int) -> Value:
     parent, index = node.child_by_field_name("object"), node.child_by_field_name("index")
+    whole = program.value(parent, module, depth)
+    if (ended := _ended(program, node, parent, whole, module)) is not None:
+        return ended
     key = program.value(index, module, depth)
-    if not isinstance(key, Known) or isinstance(key.value, dict):
-        return Unknown(shown(node), "the name of the member only a run could tell", line_of(node))
-    if re.fullmatch(r"process\s*\.\s*env|import\.meta\.env", text_of(parent, 100)):
-        return program.variable(_text(key.value), node, module)
-    return _part(program.value(parent, module, depth), _text(key.value), node)
-
-
-def _part(whole: Value, key: str, node: Node) -> Value:
-    if isinstance(whole, Unknown):
-        return Unknown(shown(node), whole.why, line_of(node))
-    if not isinstance(whole.value, dict):
-        return Unknown(shown(node), "a member of what is no object here", line_of(node))
-    return whole.value.get(key) or replace(whole, value=UNDEFINED, line=line_of(node))
+    told = law.to_text(key.value) if isinstance(key, Known) else CANNOT
+    if not isinstance(told, str):
+        return unknown(node, module, "the name of the member only a run could tell")
+    return program.part(whole, told, node, module)
 
 
 def _object(program: Program, node: Node, module: Module, depth: int) -> Value:
@@ -248,19 +359,49 @@ def _object(program: Program, node: Node, module: Module, depth: int) -> Value:
     for child in node.named_children:
         if child.type == "pair":
             key, inner = child.child_by_field_name("key"), child.child_by_field_name("value")
-            name = unquoted(text_of(key)) if key.type == "string" else text_of(key)
-            if key.type == "computed_property_name":
-                continue
-            found[name] = program.value(inner, module, depth)
+            name = _key(program, key, module, depth)
+            if name is None:
+                found["..."] = unknown(child, module, "the name of the member only a run could tell")
+            else:
+                found[name] = program.value(inner, module, depth)
         elif child.type == "shorthand_property_identifier":
             found[text_of(child)] = program.name(text_of(child), child, module, depth)
         elif child.type == "spread_element":
-            spread = program.value(child.named_children[0], module, depth)
-            if isinstance(spread, Known) and isinstance(spread.value, dict):
-                found.update(spread.value)
-            else:
-                found["..."] = Unknown(shown(child), "what is spread here only a run could tell", line_of(child))
+            _spread(program, found, child, module, depth)
+        elif child.type == "method_definition":
+            word = child.child_by_field_name("name")
+            found[text_of(word)] = unknown(child, module, "a function")
     return program.literal(found, node, module)
+
+
+def _key(program: Program, key: Node, module: Module, depth: int) -> str | None:
+    if key.type == "string":
+        return unquoted(text_of(key))
+    if key.type != "computed_property_name":
+        told = text_of(key) if key.type != "number" else law.to_text(law.to_number(text_of(key)))
+        return None if told is CANNOT else str(told)
+    name = program.value(key.named_children[0], module, depth) if key.named_children else None
+    told = law.to_text(name.value) if isinstance(name, Known) else CANNOT
+    return None if told is CANNOT else str(told)
+
+
+def _spread(program: Program, found: dict[str, Value], child: Node, module: Module, depth: int) -> None:
+    """``...x`` in an object: its members; null, undefined, false and numbers have none (ECMA-262 §7.3.26)."""
+    spread = program.value(child.named_children[0], module, depth)
+    if isinstance(spread, Known) and isinstance(spread.value, dict):
+        if "..." in spread.value:
+            found.clear()
+        found.update(spread.value)
+    elif not isinstance(spread, Known) or not (absent(spread.value) or isinstance(spread.value, (bool, int, float))):
+        found.clear()  # whatever stood before may be set anew
+        found["..."] = unknown(child, module, "what is spread here only a run could tell")
+
+
+def _array(program: Program, node: Node, module: Module, depth: int) -> Value:
+    parts = [child for child in node.named_children if child.type != "comment"]
+    if len(parts) > 1000 or any(child.type == "spread_element" for child in parts):
+        return unknown(node, module, "a list only a run could tell")
+    return program.literal(tuple(program.value(child, module, depth) for child in parts), node, module)
 
 
 def _binary(program: Program, node: Node, module: Module, depth: int) -> Value:
@@ -269,159 +410,121 @@ def _binary(program: Program, node: Node, module: Module, depth: int) -> Value:
     if operator in ("||", "??", "&&"):
         return _short(program, node, module, depth, operator, left)
     right = program.value(node.child_by_field_name("right"), module, depth)
-    if isinstance(left, Unknown) or isinstance(right, Unknown) or operator not in _OPERATORS:
-        return Unknown(shown(node), "only a run could tell", line_of(node))
-    result = _OPERATORS[operator](left.value, right.value)
-    return program.literal(result, node, module, left.setting or right.setting)
+    if isinstance(left, Unknown) or isinstance(right, Unknown) or operator not in law.OPERATORS:
+        return unknown(node, module, _why(left, right))
+    return program.made(law.OPERATORS[operator](left.value, right.value), node, module, left.setting or right.setting)
+
+
+def _why(*values: Value) -> str:
+    return next((value.why for value in values if isinstance(value, Unknown)), "only a run could tell")
 
 
 def _short(program: Program, node: Node, module: Module, depth: int, operator: str, left: Value) -> Value:
     """``a || b``: the left side where it counts, else the right one, which is then a default in the source."""
     if isinstance(left, Unknown):
-        return Unknown(shown(node), left.why, line_of(node))
-    absent = left.value is None or left.value is UNDEFINED
-    stays = {"||": truthy(left.value), "??": not absent, "&&": not truthy(left.value)}[operator]
-    return left if stays else program.value(node.child_by_field_name("right"), module, depth)
+        return unknown(node, module, left.why)
+    truth = truthy(left.value)
+    stays = {"||": truth, "??": not absent(left.value), "&&": not truth}[operator]
+    chosen = left if stays else program.value(node.child_by_field_name("right"), module, depth)
+    return replace(chosen, short=False) if isinstance(chosen, Known) else chosen
 
 
 def _ternary(program: Program, node: Node, module: Module, depth: int) -> Value:
     condition = program.value(node.child_by_field_name("condition"), module, depth)
     if isinstance(condition, Unknown):
-        return Unknown(shown(node), condition.why, line_of(node))
+        return unknown(node, module, condition.why)
     side = "consequence" if truthy(condition.value) else "alternative"
     chosen = program.value(node.child_by_field_name(side), module, depth)
-    if isinstance(chosen, Known) and chosen.setting is None:
-        return replace(chosen, setting=condition.setting)
+    if isinstance(chosen, Known):
+        return replace(chosen, setting=chosen.setting or condition.setting, short=False)
     return chosen
 
 
 def _unary(program: Program, node: Node, module: Module, depth: int) -> Value:
     operator = node.child_by_field_name("operator").type
     inner = program.value(node.child_by_field_name("argument"), module, depth)
-    if isinstance(inner, Unknown):
-        return inner
-    made = _UNARY.get(operator)
-    if made is None:
-        return Unknown(shown(node), "only a run could tell", line_of(node))
-    return replace(inner, value=made(inner.value), line=line_of(node), file=module.path)
+    if isinstance(inner, Unknown) or operator not in law.UNARY:
+        return unknown(node, module, _why(inner))
+    return program.made(law.UNARY[operator](inner.value), node, module, inner.setting)
 
 
 def _call(program: Program, node: Node, module: Module, depth: int) -> Value:
-    """Conversions that every program knows; any other call only a run could tell."""
-    function = re.sub(r"\s+", "", text_of(node.child_by_field_name("function"), 200))
-    arguments = node.child_by_field_name("arguments").named_children
-    if function in _CONVERSIONS and arguments:
-        inner = program.value(arguments[0], module, depth)
-        if isinstance(inner, Unknown):
-            return inner
-        return replace(inner, value=_CONVERSIONS[function](inner.value), line=line_of(node), file=module.path)
+    """Functions and methods that every program knows; any other call only a run could tell."""
     callee = node.child_by_field_name("function")
-    method = (
-        _METHODS.get(text_of(callee.child_by_field_name("property"))) if callee.type == "member_expression" else None
-    )
-    if method is not None:
-        inner = program.value(callee.child_by_field_name("object"), module, depth)
-        if isinstance(inner, Known) and isinstance(inner.value, str):
-            return replace(inner, value=method(inner.value))
-    if function == "require" and arguments and arguments[0].type == "string":
-        other = program.imported(module, unquoted(text_of(arguments[0])))
-        if other is not None:
-            return Known({n: program.value(e, other, depth) for n, e in other.exports.items()}, other.path, 1)
-    return Unknown(shown(node), "what a call returns only a run could tell", line_of(node))
+    arguments = [c for c in node.child_by_field_name("arguments").named_children if c.type != "comment"]
+    function = short_text(callee)
+    if function in law.FUNCTIONS and module.binding(function.split(".")[0], node) is None:
+        return _applied(program, node, module, law.FUNCTIONS[function], [], arguments, depth)
+    source = required(node)
+    if source is not None:
+        return program.exported(module, source, "*" if "import" in function else "default", node, depth)
+    if function == "Deno.env.get" and arguments and arguments[0].type == "string":
+        return program.variable(unquoted(text_of(arguments[0])), node, module)
+    if callee.type != "member_expression":
+        return unknown(node, module, "what a call returns only a run could tell")
+    method = text_of(callee.child_by_field_name("property"))
+    if method in ("get", "getOrThrow") and _CONFIG_SERVICE in module.packages and arguments:
+        return _of_config_service(program, node, module, arguments, depth)
+    parent = callee.child_by_field_name("object")
+    whole = program.value(parent, module, depth)
+    ended = _ended(program, callee, parent, whole, module)
+    if ended is not None:
+        return ended
+    if isinstance(whole, Known) and isinstance(whole.value, str) and method in law.METHODS:
+        return _applied(program, node, module, law.METHODS[method], [whole], arguments, depth)
+    if isinstance(whole, Known) and isinstance(whole.value, tuple) and method == "includes" and len(arguments) == 1:
+        return _included(program, node, module, whole, arguments[0], depth)
+    if isinstance(whole, Known) and absent(whole.value):
+        return unknown(
+            node, module, f"it throws: {shown(parent, 40)} is {'null' if whole.value is None else 'undefined'}"
+        )
+    return unknown(node, module, "what a call returns only a run could tell")
 
 
-# -- JavaScript's own rules -----------------------------------------------------------------------------------
+def _applied(
+    program: Program,
+    node: Node,
+    module: Module,
+    function: Callable[..., Any],
+    before: list[Known],
+    arguments: list[Node],
+    depth: int,
+) -> Value:
+    """A function of the language applied to what is known."""
+    values: list[Value] = [*before, *(program.value(argument, module, depth) for argument in arguments)]
+    known = [value for value in values if isinstance(value, Known)]
+    if len(known) < len(values) or any(argument.type == "spread_element" for argument in arguments):
+        return unknown(node, module, _why(*values))
+    setting = next((value.setting for value in known if value.setting is not None), None)
+    made = function(*(value.value for value in known))
+    if isinstance(made, (dict, tuple)):
+        return lifted(made, module.path, line_of(node), setting)
+    return program.made(made, node, module, setting)
 
 
-def truthy(value: Any) -> bool:
-    """ECMAScript ToBoolean: false, 0, NaN, "", null and undefined are false; all else, "false" too, is true."""
-    if isinstance(value, float) and math.isnan(value):
-        return False
-    return not (value is None or value is UNDEFINED or value is False or value == "" or value == 0) or isinstance(
-        value, dict
-    )
+def _included(program: Program, node: Node, module: Module, whole: Known, argument: Node, depth: int) -> Value:
+    """``["true", "1"].includes(x)``."""
+    wanted = program.value(argument, module, depth)
+    parts = whole.value
+    if isinstance(wanted, Unknown) or not all(isinstance(p, Known) and law.plain(p.value) for p in parts):
+        return unknown(node, module, _why(wanted, *parts))
+    found = any(law.same(part.value, wanted.value) is True for part in parts)
+    return program.literal(found, node, module, wanted.setting)
 
 
-def _numeric(value: Any) -> Any:
-    """ECMAScript ToNumber, whole numbers as int."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (int, float)):
-        return value
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return 0
-    try:
-        text = str(value).strip()
-        number = float(int(text, 0)) if re.fullmatch(r"0[xXoObB]\w+", text) else float(text)
-    except ValueError:
-        return math.nan
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+def _of_config_service(program: Program, node: Node, module: Module, arguments: list[Node], depth: int) -> Value:
+    """Nest's ``config.get("SMTP_HOST", default)``: a variable, as text, unless a schema converts it."""
+    name = program.value(arguments[0], module, depth)
+    if not isinstance(name, Known) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(name.value)):
+        return unknown(node, module, "a name of Nest's configuration, which only a run could tell")
+    found = program.variable(str(name.value), node, module)
+    if isinstance(found, Known) and found.value is UNDEFINED and len(arguments) > 1:
+        return program.value(arguments[1], module, depth)
+    return found
 
 
-def _parsed_int(value: Any) -> Any:
-    match = re.match(r"\s*[+-]?\d+", _text(value))
-    return int(match[0]) if match else math.nan
-
-
-def _text(value: Any) -> str:
-    """ECMAScript ToString."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)
-
-
-def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and a == b if isinstance(a, (bool, str)) or isinstance(b, (bool, str)) else a == b
-
-
-def _loosely(a: Any, b: Any) -> bool:
-    """``==``: null and undefined are alike, numbers and texts by their number."""
-    if a is None or a is UNDEFINED or b is None or b is UNDEFINED:
-        return (a is None or a is UNDEFINED) and (b is None or b is UNDEFINED)
-    return _same(a, b) if type(a) is type(b) else bool(_numeric(a) == _numeric(b))
-
-
-def _json(value: Any) -> Any:
-    import json
-
-    try:
-        read = json.loads(_text(value))
-    except (ValueError, RecursionError):
-        return UNDEFINED
-    return read if isinstance(read, (str, int, float, bool, type(None))) else UNDEFINED
-
-
-def _added(a: Any, b: Any) -> Any:
-    return _text(a) + _text(b) if isinstance(a, str) or isinstance(b, str) else _numeric(a) + _numeric(b)
-
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "===": _same,
-    "!==": lambda a, b: not _same(a, b),
-    "==": _loosely,
-    "!=": lambda a, b: not _loosely(a, b),
-    "+": _added,
-}
-_UNARY: Mapping[str, Callable[[Any], Any]] = {
-    "!": lambda value: not truthy(value),
-    "+": _numeric,
-    "-": lambda value: -_numeric(value),
-}
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
-    "Number": _numeric,
-    "parseInt": _parsed_int,
-    "Number.parseInt": _parsed_int,
-    "parseFloat": _numeric,
-    "String": _text,
-    "Boolean": truthy,
-    "JSON.parse": _json,
-}
-_METHODS: Mapping[str, Callable[[str], str]] = {
-    "trim": str.strip,
-    "toLowerCase": str.lower,
-    "toUpperCase": str.upper,
-    "toString": str,
-}
+_GLOBALS: Mapping[str, Any] = {"undefined": UNDEFINED, "NaN": float("nan"), "Infinity": float("inf")}
+_WHAT = {"function": "a function", "class": "a class", "parameter": "a parameter, or a variable that changes"}
 _STEPS: Mapping[str, Callable[[Program, Node, Module, int], Value]] = {
     "string": _string,
     "template_string": _template,
@@ -434,131 +537,15 @@ _STEPS: Mapping[str, Callable[[Program, Node, Module, int], Value]] = {
     "non_null_expression": _inner,
     "as_expression": _inner,
     "satisfies_expression": _inner,
+    "type_assertion": _inner,
     "await_expression": _inner,
     "identifier": _identifier,
     "member_expression": _member,
     "subscript_expression": _subscript,
     "object": _object,
+    "array": _array,
     "binary_expression": _binary,
     "ternary_expression": _ternary,
     "unary_expression": _unary,
     "call_expression": _call,
 }
-
-
-# -- reading a module -------------------------------------------------------------------------------------------
-
-
-def _read(path: str, root: Node) -> Module:
-    module = Module(path, root)
-    for node in root.named_children:
-        _statement(module, node)
-    _inner_constants(module, root)
-    return module
-
-
-def _statement(module: Module, node: Node) -> None:
-    if node.type == "import_statement":
-        _import(module, node)
-    elif node.type == "export_statement":
-        declaration, value = node.child_by_field_name("declaration"), node.child_by_field_name("value")
-        if value is not None:
-            module.exports["default"] = value
-        if declaration is not None:
-            before = set(module.constants)
-            _declaration(module, declaration)
-            module.exports |= {name: module.constants[name] for name in set(module.constants) - before}
-        for clause in (c for c in node.named_children if c.type == "export_clause"):
-            for one in clause.named_children:
-                name, alias = one.child_by_field_name("name"), one.child_by_field_name("alias")
-                if name is not None:
-                    module.exports[text_of(alias or name)] = name
-    elif node.type in ("lexical_declaration", "variable_declaration"):
-        _declaration(module, node)
-    elif node.type == "expression_statement" and node.named_children:
-        _common_js(module, node.named_children[0])
-
-
-def _common_js(module: Module, node: Node) -> None:
-    """``module.exports = {…}`` and ``exports.x = …``."""
-    if node.type != "assignment_expression":
-        return
-    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-    target = re.sub(r"\s+", "", text_of(left, 100))
-    if target == "module.exports":
-        module.exports["default"] = right
-        if right.type == "object":
-            for pair in (p for p in right.named_children if p.type == "pair"):
-                module.exports[text_of(pair.child_by_field_name("key"))] = pair.child_by_field_name("value")
-            for short in (p for p in right.named_children if p.type == "shorthand_property_identifier"):
-                module.exports[text_of(short)] = module.constants.get(text_of(short), short)
-    elif match := re.fullmatch(r"(?:module\.)?exports\.(\w+)", target):
-        module.exports[match[1]] = right
-
-
-def _import(module: Module, node: Node) -> None:
-    source = unquoted(text_of(node.child_by_field_name("source")))
-    module.packages.add(source)
-    for clause in (c for c in node.named_children if c.type == "import_clause"):
-        for child in clause.named_children:
-            if child.type == "identifier":
-                module.imports[text_of(child)] = (source, "default")
-            elif child.type == "namespace_import":
-                module.imports[text_of(child.named_children[0])] = (source, "*")
-            elif child.type == "named_imports":
-                for one in child.named_children:
-                    name, alias = one.child_by_field_name("name"), one.child_by_field_name("alias")
-                    if name is not None:
-                        module.imports[text_of(alias or name)] = (source, text_of(name))
-
-
-def _declaration(module: Module, node: Node) -> None:
-    for declarator in (c for c in node.named_children if c.type == "variable_declarator"):
-        name, value = declarator.child_by_field_name("name"), declarator.child_by_field_name("value")
-        if value is None:
-            continue
-        required = re.fullmatch(r"require\s*\(\s*(['\"])(.+?)\1\s*\)", text_of(value, 300))
-        if required:
-            module.packages.add(required[2])
-        if name.type == "identifier":
-            if required:
-                module.imports[text_of(name)] = (required[2], "default")
-            module.constants.setdefault(text_of(name), value)
-        elif name.type == "object_pattern":
-            _destructured(module, name, value, required[2] if required else None)
-
-
-def _destructured(module: Module, pattern: Node, value: Node, package: str | None) -> None:
-    """``const { SMTP_HOST, SMTP_PORT: port } = process.env``, or names out of a required package."""
-    of_env = re.fullmatch(r"process\s*\.\s*env", text_of(value, 60)) is not None
-    for one in pattern.named_children:
-        if one.type == "shorthand_property_identifier_pattern":
-            key = alias = text_of(one)
-        elif one.type == "pair_pattern":
-            key, alias = text_of(one.child_by_field_name("key")), text_of(one.child_by_field_name("value"))
-        else:
-            continue
-        if of_env:
-            module.spread_env[alias] = key
-        elif package is not None:
-            module.imports[alias] = (package, key)
-
-
-def _inner_constants(module: Module, root: Node) -> None:
-    """Constants inside functions count where their name is used once in the file: nothing else can be meant."""
-    from deliverkit.facts.settings.source.syntax import walk
-
-    seen: dict[str, int] = {}
-    inner: dict[str, Node] = {}
-    for node in walk(root):
-        if node.type != "variable_declarator":
-            continue
-        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-        if name is not None and name.type == "identifier" and value is not None:
-            seen[text_of(name)] = seen.get(text_of(name), 0) + 1
-            inner[text_of(name)] = value
-        elif name is not None and name.type == "object_pattern" and value is not None:
-            _destructured(module, name, value, None)
-    for name, count in seen.items():
-        if count == 1:
-            module.constants.setdefault(name, inner[name])
