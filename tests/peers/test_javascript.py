@@ -80,16 +80,83 @@ def theirs(expressions: list[str]) -> list[Any]:
 
 
 literals = st.sampled_from(
-    ["0", "1", "465", "587.0", "1e21", "1.5e-7", "0.1", "123456789012345680000", "0x1f", "1_000", "-0", "NaN", "Infinity",
-     "true", "false", "null", "undefined", '""', '"false"', "'true'", '" 465 "', '"4e2"', '"0b11"', '"-0x1"', '"\\u0041\\x42\\n"',
-     '"\\ud83d\\ude00"', "`t`", '"Infinity"', '"1_0"', '"\\u00a07"', '"nan"', "{}", "[]", "[1, 2]", '{ a: 1, "b": { c: "x" } }']
-)  # fmt: skip
+    [
+        "0",
+        "1",
+        "465",
+        "587.0",
+        "1e21",
+        "1.5e-7",
+        "0.1",
+        "123456789012345680000",
+        "0x1f",
+        "1_000",
+        "-0",
+        "NaN",
+        "Infinity",
+        "true",
+        "false",
+        "null",
+        "undefined",
+        '""',
+        '"false"',
+        "'true'",
+        '" 465 "',
+        '"4e2"',
+        '"0b11"',
+        '"-0x1"',
+        '"\\u0041\\x42\\n"',
+        '"\\ud83d\\ude00"',
+        "`t`",
+        '"Infinity"',
+        '"1_0"',
+        '"\\u00a07"',
+        '"nan"',
+        "{}",
+        "[]",
+        "[1, 2]",
+        '{ a: 1, "b": { c: "x" } }',
+    ]
+)
 variables = st.sampled_from(
-    ["process.env.A", "process.env.B", "process.env.C", "process.env.D", 'process.env["E"]', "process.env.F", "process.env.G",
-     "process.env.GONE", "env.C", "A", "B", "GONE", "GONE_TOO", "host", "number", "missing", "user", "pass", "first", "third",
-     "fourth", "plain", "spread", "others", "plain.auth", "plain.port", "spread.port", 'spread["auth"].user', "others.list",
-     "plain?.nothing?.deep.er", "plain.nothing?.[0].x", "plain.list[1]", "plain.list.length", "host.length", "plain.auth.pass?.x"]
-)  # fmt: skip
+    [
+        "process.env.A",
+        "process.env.B",
+        "process.env.C",
+        "process.env.D",
+        'process.env["E"]',
+        "process.env.F",
+        "process.env.G",
+        "process.env.GONE",
+        "env.C",
+        "A",
+        "B",
+        "GONE",
+        "GONE_TOO",
+        "host",
+        "number",
+        "missing",
+        "user",
+        "pass",
+        "first",
+        "third",
+        "fourth",
+        "plain",
+        "spread",
+        "others",
+        "plain.auth",
+        "plain.port",
+        "spread.port",
+        'spread["auth"].user',
+        "others.list",
+        "plain?.nothing?.deep.er",
+        "plain.nothing?.[0].x",
+        "plain.list[1]",
+        "plain.list.length",
+        "host.length",
+        "plain.auth.pass?.x",
+    ]
+)
 
 
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -98,13 +165,43 @@ def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ["||", "??", "&&", "===", "!==", "==", "!=", "+", "-", "*", "/", "%", "<", ">", "<=", ">="]
     )
     calls = st.sampled_from(
-        ["Number({})", "parseInt({})", "parseInt({}, 10)", "parseInt({}, 16)", "Number.parseInt({}, 8)", "parseFloat({})",
-         "String({})", "Boolean({})", "JSON.parse({})", "isNaN({})", "Number.isNaN({})", "!{}", "!!{}", "+({})", "-({})",
-         "typeof {}", "void {}", "({})", "`a${{{}}}b`", "({})?.trim()", "({})?.toLowerCase()", "String({}).toUpperCase()",
-         "String({}).trim().length", 'String({}).split(",")[0]', 'String({}).replace("a", "b")', '["true", "1", 1].includes({})',
-         'String({}).includes("5")', 'String({}).startsWith("f")', "({{ ...plain, port: {} }}).port", "({{ a: {} }}).a",
-         "({{ [{}]: 1 }})", "[{}, 1][0]", "({{ ...({}) }})", "(await_less => 1, {})"]
-    )  # fmt: skip
+        [
+            "Number({})",
+            "parseInt({})",
+            "parseInt({}, 10)",
+            "parseInt({}, 16)",
+            "Number.parseInt({}, 8)",
+            "parseFloat({})",
+            "String({})",
+            "Boolean({})",
+            "JSON.parse({})",
+            "isNaN({})",
+            "Number.isNaN({})",
+            "!{}",
+            "!!{}",
+            "+({})",
+            "-({})",
+            "typeof {}",
+            "void {}",
+            "({})",
+            "`a${{{}}}b`",
+            "({})?.trim()",
+            "({})?.toLowerCase()",
+            "String({}).toUpperCase()",
+            "String({}).trim().length",
+            'String({}).split(",")[0]',
+            'String({}).replace("a", "b")',
+            '["true", "1", 1].includes({})',
+            'String({}).includes("5")',
+            'String({}).startsWith("f")',
+            "({{ ...plain, port: {} }}).port",
+            "({{ a: {} }}).a",
+            "({{ [{}]: 1 }})",
+            "[{}, 1][0]",
+            "({{ ...({}) }})",
+            "(await_less => 1, {})",
+        ]
+    )
     calls = calls.filter(lambda form: "await_less" not in form)
     return st.one_of(
         st.tuples(inner, binary, inner).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
@@ -128,13 +225,36 @@ def test_expressions_are_what_node_says(drawn: list[str]) -> None:
 
 
 TOLD = [
-    'process.env.A === "true"', "process.env.A || true", 'process.env.G?.toLowerCase() === "true"', "Number(process.env.C)",
-    "parseInt(process.env.D, 10)", 'process.env.GONE ?? "587"', "Number(process.env.GONE || 587)", "Boolean(process.env.A)",
-    "JSON.parse(process.env.A)", "JSON.parse(process.env.E).b.c", "!!process.env.B", "`${host}:${process.env.C}`",
-    'Number(process.env.C) === 465', '["true", "1"].includes(process.env.G)', "{ ...plain, secure: process.env.A }",
-    "10 * 1000", "(process.env.E || '').split(',')[0].length", "plain?.auth?.user", "number", "user", "missing", "others",
-    "process.env.GONE?.trim().toLowerCase()", "process.env['C']", "third", "fourth", "1e21 + ''", "5e-7 + ''", "-1.5e300 + ''",
-]  # fmt: skip
+    'process.env.A === "true"',
+    "process.env.A || true",
+    'process.env.G?.toLowerCase() === "true"',
+    "Number(process.env.C)",
+    "parseInt(process.env.D, 10)",
+    'process.env.GONE ?? "587"',
+    "Number(process.env.GONE || 587)",
+    "Boolean(process.env.A)",
+    "JSON.parse(process.env.A)",
+    "JSON.parse(process.env.E).b.c",
+    "!!process.env.B",
+    "`${host}:${process.env.C}`",
+    "Number(process.env.C) === 465",
+    '["true", "1"].includes(process.env.G)',
+    "{ ...plain, secure: process.env.A }",
+    "10 * 1000",
+    "(process.env.E || '').split(',')[0].length",
+    "plain?.auth?.user",
+    "number",
+    "user",
+    "missing",
+    "others",
+    "process.env.GONE?.trim().toLowerCase()",
+    "process.env['C']",
+    "third",
+    "fourth",
+    "1e21 + ''",
+    "5e-7 + ''",
+    "-1.5e300 + ''",
+]
 
 
 def test_what_settings_are_made_of_is_told() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 
@@ -143,6 +143,19 @@ class Setting:
         if self.value is None or isinstance(self.value, Secret):
             return None
         return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+
+
+_TELLS_A_SECRET = re.compile(r"(?i)pass|secret|token|pwd|credential|private|(?:^|_)(?:api_?)?key(?:$|_)|auth")
+
+
+def hidden(setting: Setting, *, always: bool = False) -> Setting:
+    """A variable as a report may show it: a secret by its name, or a URL that may hold one, is a `Secret`."""
+    value = setting.value
+    secret = always or _TELLS_A_SECRET.search(setting.name) is not None or (isinstance(value, str) and "://" in value)
+    told = Secret(str(value)) if secret and value is not None and not isinstance(value, Secret) else value
+    via = None if setting.via is None else hidden(setting.via, always=secret)
+    shadowed = tuple(hidden(one, always=secret) for one in setting.shadowed)
+    return replace(setting, value=told, via=via, shadowed=shadowed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Look:
     seen: dict[str, Variables] = field(default_factory=dict)
     apps: dict[str, Any] = field(default_factory=dict)
     named: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    loaders: list[str] = field(default_factory=list)
+    """Sources that mention a loader of files of variables."""
 
     @functools.cached_property
     def present(self) -> frozenset[str]:

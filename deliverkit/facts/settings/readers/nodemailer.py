@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from deliverkit.facts.base import missing
@@ -31,7 +32,7 @@ from deliverkit.facts.settings.source.syntax import (
     refused,
     short_text,
 )
-from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
+from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, hidden
 
 _ROLES = {
     "service": "service", "url": "url", "host": "host", "port": "port", "secure": "secure", "name": "helo",
@@ -65,7 +66,9 @@ def read(look: Look) -> Iterator[MailSettings]:
     """Every transport that source makes, in each environment of its application; and every send."""
     suffixes = tuple(suffix for suffix in GRAMMARS if suffix != ".php")
     paths = [p for p in look.tree.paths if p.endswith(suffixes) and ".d.ts" not in p and ".min." not in p]
-    mail = [path for path in paths if look.tree.mentions(path, *_WORDS)]
+    told = [path for path in paths if look.tree.mentions(path, *_WORDS, "dotenv")]  # every file is read once for this
+    mail = [path for path in told if look.tree.mentions(path, *_WORDS)]
+    look.loaders = [path for path in told if look.tree.mentions(path, "dotenv") and available(path)]
     if mail and not all(available(path) for path in mail):
         look.unread.append(Unread(Place(mail[0]), "createTransport(…)", LACKING))
         mail = [path for path in mail if available(path)]
@@ -104,8 +107,9 @@ def _callers(look: Look, program: js.Program, app: App, found: _Found, paths: li
     if not found.senders:
         return
     names = set().union(*found.senders.values())
-    near = [p for p in paths if p.startswith(app.folder) and look.tree.mentions(p, *(f"{name}(" for name in names))]
-    for path in near[:_MOST_CALLERS]:
+    words = [f"{name}(" for name in names]
+    near = (p for p in paths if look.tree.mentions(p, *words) and app_of(look, p).folder == app.folder)
+    for path in islice(near, _MOST_CALLERS):
         module = program.module(path)
         if module is None:
             continue
@@ -196,8 +200,8 @@ def _options(options: js.Value) -> dict[str, js.Value] | js.Unknown:
             return js.Unknown(
                 "createTransport(…)", "no smtp: or smtps: URL; Nodemailer takes no other", url.line, url.file
             )
-        hidden = replace(url, value=Secret(url.value))
-        return {"url": hidden, **{name: replace(url, value=value) for name, value in told.items()}}
+        whole = replace(url, value=Secret(url.value))
+        return {"url": whole, **{name: replace(url, value=value) for name, value in told.items()}}
     if not isinstance(options.value, dict):
         return js.Unknown("createTransport(…)", "the options are no object", options.line, options.file)
     flat: dict[str, js.Value] = {}
@@ -213,14 +217,8 @@ def _setting(name: str, value: js.Known) -> Setting:
     plain = "{…}" if isinstance(plain, (dict, tuple)) else plain
     secret = _SECRET.search(name) is not None or isinstance(plain, Secret)
     told: Any = Secret(str(plain)) if secret and plain is not None and not isinstance(plain, Secret) else plain
-    via = _hidden(value.setting) if value.setting is not None and secret else value.setting
-    via = _hidden(via) if via is not None and isinstance(via.value, str) and "://" in via.value else via
+    via = None if value.setting is None else hidden(value.setting, always=secret)
     return Setting(name, told, Place(value.file, value.line), value.file, via, via.faults if via else ())
-
-
-def _hidden(setting: Setting) -> Setting:
-    value = setting.value if isinstance(setting.value, Secret) or setting.value is None else Secret(str(setting.value))
-    return replace(setting, value=value, shadowed=tuple(_hidden(one) for one in setting.shadowed))
 
 
 def _from(defaults: js.Value | None, program: js.Program, node: Node, module: Module) -> Setting | None:

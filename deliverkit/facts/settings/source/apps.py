@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.source import javascript as js
-from deliverkit.facts.settings.source.syntax import GRAMMARS, available, short_text
+from deliverkit.facts.settings.source.syntax import short_text
 from deliverkit.facts.settings.values import PROCESS, Place, Setting, Unread
 
 _VITE = ("vite", "nuxt", "astro", "@sveltejs/kit", "vinxi")
@@ -100,11 +100,8 @@ def _configured(look: Look, app: App, environment: str, program: js.Program) -> 
     one = program.with_lookup(
         lambda name: Setting(name, environment, None, "") if name == "NODE_ENV" and environment else "not read yet"
     )
-    suffixes = tuple(suffix for suffix in GRAMMARS if suffix != ".php")
-    for path in look.tree.paths:
-        if not path.endswith(suffixes) or not path.startswith(app.folder) or not available(path):
-            continue
-        module = one.module(path) if look.tree.mentions(path, "dotenv") else None
+    for path in look.loaders:
+        module = one.module(path) if app_of(look, path).folder == app.folder else None
         for call in module.calls if module is not None else ():
             if not re.fullmatch(r"(?:\w+\.)?(?:config|configDotenv)|require\(['\"]dotenv['\"]\)\.config",
                                 short_text(call.child_by_field_name("function"))):  # fmt: skip

@@ -167,7 +167,8 @@ class Program:
             "..." if member == "*" else member: Unknown(f"{name}.{member}", "it is set later", line, module.path)
             for member, line in later.items()
         }
-        return replace(found, value={**found.value, **changes})
+        before = {} if "*" in later else found.value  # whatever stood there may be set anew
+        return replace(found, value={**before, **changes})
 
     def exported(self, module: Module, source: str, name: str, node: Node, depth: int) -> Value:
         """What a module exports under a name ("*": all of it)."""

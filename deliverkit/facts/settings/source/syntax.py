@@ -6,11 +6,11 @@ What this file will not do: know what a node means for mail.
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
 import time
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 Node: TypeAlias = Any
@@ -47,7 +47,7 @@ def _parser(module: str, function: str) -> Any | None:
 
 def available(path: str) -> bool:
     """True if files of this kind can be read here."""
-    grammar = GRAMMARS.get(PurePosixPath(path).suffix)
+    grammar = GRAMMARS.get(posixpath.splitext(path)[1])
     return grammar is not None and _parser(*grammar) is not None
 
 
@@ -55,7 +55,7 @@ def parse(text: str, path: str) -> Node | None:
     """The root of a file's tree; None where the grammar is not installed, or the file is too large, nested too deep or
     so broken that reading it takes too long (`refused` says which).
     """
-    grammar = GRAMMARS.get(PurePosixPath(path).suffix)
+    grammar = GRAMMARS.get(posixpath.splitext(path)[1])
     parser = _parser(*grammar) if grammar else None
     if parser is None or refused(text):
         return None
