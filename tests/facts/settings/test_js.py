@@ -207,6 +207,27 @@ def test_nest_reads_texts_from_its_configuration() -> None:
     assert one(source).plan.mode == "implicit"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        'MailerModule.forRoot({ transport: { host: "h", port: 465 }, defaults: { from: "a@example.com" } })',
+        """MailerModule.forRootAsync({ inject: [ConfigService], useFactory: async (config) => ({
+          transport: { host: "h", port: 465 }, defaults: { from: "a@example.com" } }) })""",
+        """MailerModule.forRootAsync({ useFactory: (config) => { const port = 465;
+          return { transport: { host: "h", port }, defaults: { from: "a@example.com" } }; } })""",
+        """import Email from "next-auth/providers/email";
+          Email({ server: { host: "h", port: 465 }, from: "a@example.com" })""",
+        """import { default as Mail } from "next-auth/providers/nodemailer";
+          Mail({ server: "smtps://h", from: "a@example.com" })""",
+    ],
+)
+def test_what_hands_options_on_to_nodemailer(source: str) -> None:
+    """Nest's MailerModule and next-auth's provider."""
+    found = one(source)
+    assert (found.plan.host, found.plan.port, found.plan.mode) == ("h", 465, "implicit")
+    assert found.roles["from"].value == "a@example.com"
+
+
 # -- options --------------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ from deliverkit.facts.settings.source.syntax import (
     line_of,
     refused,
     short_text,
+    text_of,
 )
 from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, hidden
 
@@ -48,7 +49,9 @@ _NOT_JSON = re.compile(
     r"(?i)(?:^|/)(?:package(?:-lock)?|tsconfig[^/]*|jsconfig|composer|\.eslintrc|vercel|turbo)\.json5?$"
 )
 _NEAR = re.compile(r"(?i)mail|smtp|transport")
-_WORDS = ("createTransport", ".sendMail", "MailerModule")
+_NEST = ("MailerModule.forRoot", "MailerModule.forRootAsync")
+_NEXT_AUTH = ("next-auth/providers/email", "next-auth/providers/nodemailer", "@auth/core/providers/nodemailer")
+_WORDS = ("createTransport", ".sendMail", "MailerModule", "/providers/email", "/providers/nodemailer")
 _MOST_CALLERS = 400  # files that are parsed because they call a function that sends
 _MOST_MODULES = 2_000
 
@@ -89,17 +92,16 @@ def _of_a_file(look: Look, path: str, app: App, program: js.Program, found: _Fou
         why = refused(look.tree.text(path) or "") or "it cannot be parsed in time"
         look.unread.append(Unread(Place(path), "", why))
         return
-    transports = tuple(call for call in module.calls if _makes_transport(call))
+    transports = tuple(call for call in module.calls if _makes_transport(call, module))
     look.calls.extend(sends(module, serverless=app.serverless))
     look.marks.extend(marks(module, transports))
     if names := wrappers(module):
         found.senders[path] = names
     for call in transports:
-        arguments = [c for c in call.child_by_field_name("arguments").named_children if c.type != "comment"]
         for environment in look.environments(app.convention, app.folder):
             lookup = lookup_of(look, app, environment, program)
             one = program.with_lookup(lookup)
-            yield _transport(look, one, module, call, arguments, environment, app)
+            yield _transport(look, one, module, call, environment, app)
 
 
 def _callers(look: Look, program: js.Program, app: App, found: _Found, paths: list[str]) -> None:
@@ -120,9 +122,41 @@ def _callers(look: Look, program: js.Program, app: App, found: _Found, paths: li
                 look.calls.extend(calls_of(module, senders_names, frozenset(here), serverless=app.serverless))
 
 
-def _makes_transport(call: Node) -> bool:
+def _makes_transport(call: Node, module: Module) -> bool:
+    """``createTransport``, Nest's MailerModule, and the e-mail provider of next-auth, which hand their options on."""
+    function = call.child_by_field_name("function")
+    name = short_text(function)
+    if name.endswith("createTransport") or name in _NEST:
+        return True
+    binding = module.binding(name, call) if name.isidentifier() else None
+    return binding is not None and binding.source in _NEXT_AUTH
+
+
+def _given(program: js.Program, module: Module, call: Node) -> tuple[js.Value, js.Value | None]:
+    """The options and the defaults that a call is given."""
+    arguments = [one for one in call.child_by_field_name("arguments").named_children if one.type != "comment"]
+    if not arguments:
+        return js.unknown(call, module, "no options"), None
     name = short_text(call.child_by_field_name("function"))
-    return name.endswith("createTransport") or name == "MailerModule.forRoot"
+    if name.endswith("createTransport"):
+        return program.value(arguments[0], module), program.value(arguments[1], module) if len(arguments) > 1 else None
+    whole = program.value(_of_factory(arguments[0]), module)
+    if name in _NEST:
+        return program.part(whole, "transport", call, module), program.part(whole, "defaults", call, module)
+    return program.part(whole, "server", call, module), whole
+
+
+def _of_factory(options: Node) -> Node:
+    """What ``useFactory: (config) => ({ … })`` returns, where it has one return; else the options themselves."""
+    for pair in (one for one in options.named_children if one.type == "pair"):
+        if text_of(pair.child_by_field_name("key"), 40) != "useFactory":
+            continue
+        body = pair.child_by_field_name("value").child_by_field_name("body")
+        if body is None or body.type != "statement_block":
+            return options if body is None else body
+        returns = [one for one in body.named_children if one.type == "return_statement" and one.named_children]
+        return returns[0].named_children[0] if len(returns) == 1 else options
+    return options
 
 
 def _transport(
@@ -130,24 +164,18 @@ def _transport(
     program: js.Program,
     module: Module,
     call: Node,
-    arguments: list[Node],
     environment: str,
     app: App,
 ) -> MailSettings:
     place = Place(module.path, line_of(call))
-    options = program.value(arguments[0], module) if arguments else js.unknown(call, module, "no options")
-    defaults = program.value(arguments[1], module) if len(arguments) > 1 else None
-    if short_text(call.child_by_field_name("function")) == "MailerModule.forRoot":
-        whole = options
-        options = program.part(whole, "transport", call, module)
-        defaults = program.part(whole, "defaults", call, module)
+    options, defaults = _given(program, module, call)
     setting = program.lookup("NODE_TLS_REJECT_UNAUTHORIZED")
     unverified = isinstance(setting, Setting) and setting.value == "0"
     made = settings_of(options, place, environment, unverified=unverified, version=app.version)
     roles = dict(made.roles)
     if "verify" not in roles and unverified and isinstance(setting, Setting):
         roles["verify"] = setting
-    sender = _from(defaults, program, call, module) or _of_sends(program, module)
+    sender = _of_sends(program, module) or _from(defaults, program, call, module)
     if sender is not None:
         roles["from"] = sender
     for mark in _marks_of(roles, place):
