@@ -250,6 +250,17 @@ def test_secrets_are_held_apart() -> None:
         assert "secret-word" not in repr((found.roles, found.unread, found.plan.why))
 
 
+def test_a_url_in_a_variable_keeps_its_faults_and_loses_its_password() -> None:
+    """What ends a password too early is known of each setting that comes out of the URL."""
+    source = "nodemailer.createTransport(process.env.SMTP_URL)"
+    found = one(source, **{".env": "SMTP_URL='smtp://ann:secret@word@mail.example.com:587/?pool=true'\n"})
+    host = found.roles["host"]
+    assert (host.value, host.origin.value) == ("mail.example.com", "smtp://ann:***@mail.example.com:587/")
+    assert [fault.kind for fault in host.faults] == ["url-part-not-encoded"]
+    assert found.password is not None and found.password.reveal() == "secret@word"
+    assert "secret@word" not in repr(found.roles)
+
+
 def test_marks_of_options() -> None:
     """Ciphers of SSL 3, and a password that stands in the source."""
     _, look = looked(

@@ -33,7 +33,8 @@ from deliverkit.facts.settings.source.syntax import (
     short_text,
     text_of,
 )
-from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, hidden
+from deliverkit.facts.settings.url import is_mail_url, masked_url, read_mail_url
+from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, ValueFault, hidden
 
 _ROLES = {
     "service": "service", "url": "url", "host": "host", "port": "port", "secure": "secure", "name": "helo",
@@ -228,7 +229,10 @@ def _options(options: js.Value) -> dict[str, js.Value] | js.Unknown:
             return js.Unknown(
                 "createTransport(…)", "no smtp: or smtps: URL; Nodemailer takes no other", url.line, url.file
             )
-        whole = replace(url, value=Secret(url.value))
+        read_url = read_mail_url(url.value)
+        if url.setting is not None and read_url is not None:
+            url = replace(url, setting=_masked(url.setting, read_url.faults))
+        whole = replace(url, value=_without_password(str(url.value)))
         return {"url": whole, **{name: replace(url, value=value) for name, value in told.items()}}
     if not isinstance(options.value, dict):
         return js.Unknown("createTransport(…)", "the options are no object", options.line, options.file)
@@ -245,8 +249,26 @@ def _setting(name: str, value: js.Known) -> Setting:
     plain = "{…}" if isinstance(plain, (dict, tuple)) else plain
     secret = _SECRET.search(name) is not None or isinstance(plain, Secret)
     told: Any = Secret(str(plain)) if secret and plain is not None and not isinstance(plain, Secret) else plain
-    via = None if value.setting is None else hidden(value.setting, always=secret)
+    via = value.setting
+    if via is not None:
+        via = _masked(via) if isinstance(via.value, str) and is_mail_url(via.value) else hidden(via, always=secret)
     return Setting(name, told, Place(value.file, value.line), value.file, via, via.faults if via else ())
+
+
+def _masked(setting: Setting, faults: tuple[ValueFault, ...] = ()) -> Setting:
+    """A variable that holds a URL, with the URL's password left out."""
+    return replace(
+        setting,
+        value=_without_password(setting.value) if isinstance(setting.value, str) else setting.value,
+        faults=(*setting.faults, *(fault for fault in faults if fault not in setting.faults)),
+        via=setting.via and _masked(setting.via),
+        shadowed=tuple(_masked(one) for one in setting.shadowed),
+    )
+
+
+def _without_password(url: str) -> str:
+    """A URL as a report may show it; a query may hold a secret as well."""
+    return masked_url(url).partition("?")[0]
 
 
 def _from(defaults: js.Value | None, program: js.Program, node: Node, module: Module) -> Setting | None:
