@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from deliverkit.facts.settings.readers import Look
@@ -65,7 +64,7 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}".lstrip("/")
 
 
-def lookup_of(look: Look, app: App, environment: str, program: js.Program) -> Callable[[str], Setting | str | None]:
+def lookup_of(look: Look, app: App, environment: str, program: js.Program) -> js.Reasoned:
     """The variables of an environment, as the program will find them. Where no file sets any, nobody can tell what the
     place it runs in sets.
     """

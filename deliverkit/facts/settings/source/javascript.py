@@ -17,14 +17,14 @@ from typing import Any
 from deliverkit.facts.settings.source import ecmascript as law
 from deliverkit.facts.settings.source.ecmascript import CANNOT, UNDEFINED, absent
 from deliverkit.facts.settings.source.expressions import GLOBALS, STEPS
-from deliverkit.facts.settings.source.known import ENVIRONMENT, Known, Lookup, Unknown, Value, lifted, unknown
+from deliverkit.facts.settings.source.known import ENVIRONMENT, Known, Lookup, Reasoned, Unknown, Value, lifted, unknown
 from deliverkit.facts.settings.source.modules import Binding, Export, Module, read_module
 from deliverkit.facts.settings.source.paths import resolved
 from deliverkit.facts.settings.source.syntax import Node, line_of, parse, shown, text_of
 from deliverkit.facts.settings.tree import Tree
 from deliverkit.facts.settings.values import Place, Setting
 
-__all__ = ["Known", "Lookup", "Program", "Unknown", "Value", "lifted", "unknown"]
+__all__ = ["Known", "Lookup", "Program", "Reasoned", "Unknown", "Value", "lifted", "unknown"]
 
 _DEEPEST = 40  # steps from an expression to what it stands for
 _MOST_STEPS = 20_000  # of one expression: constants that double each other end here
@@ -35,7 +35,7 @@ _WHAT = {"function": "a function", "class": "a class", "parameter": "a parameter
 class Program:
     """The modules of an application, read when they are wanted, and the values of their expressions."""
 
-    def __init__(self, tree: Tree, lookup: Lookup, used: Callable[[str, Place], None] = lambda _n, _p: None) -> None:
+    def __init__(self, tree: Tree, lookup: Reasoned, used: Callable[[str, Place], None] = lambda _n, _p: None) -> None:
         self.tree = tree
         self.lookup = lookup
         self.used = used
@@ -44,7 +44,7 @@ class Program:
         self._steps = 0
         self.read_json: set[str] = set()
 
-    def with_lookup(self, lookup: Lookup) -> Program:
+    def with_lookup(self, lookup: Reasoned) -> Program:
         """The same program with other variables: another environment."""
         other = Program.__new__(Program)
         other.tree, other.lookup, other.used, other.paths = self.tree, lookup, self.used, self.paths

@@ -41,8 +41,10 @@ class Known:
 
 
 Value: TypeAlias = Known | Unknown
-Lookup: TypeAlias = Callable[[str], "Setting | str | None"]
-"""A variable's setting; None where nothing sets it; a text says why nobody can tell."""
+Lookup: TypeAlias = Callable[[str], Setting | None]
+"""A variable's setting; None where nothing sets it."""
+Reasoned: TypeAlias = Callable[[str], Setting | str | None]
+"""A lookup that may say in a text why nobody can tell."""
 
 
 class Environment:
