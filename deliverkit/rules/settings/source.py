@@ -28,19 +28,24 @@ def _of(mark: SourceMark, name: str) -> Evidence:
     return Evidence("file", name, file=mark.place.file, line=mark.place.line)
 
 
+def _needs_waiting(call: SendCall) -> bool:
+    """True where a send that nobody waits for is lost: the program is stopped, or it is a coroutine of Python."""
+    return call.serverless or call.place.file.endswith(".py")
+
+
 @rule("SET040", Severity.ERROR, _STOPPED)
 def send_nobody_awaits(facts: AppFacts) -> Findings:
-    """A message is sent and nobody waits for it, on a host that stops the program once it has answered.
+    """A message is sent and nobody waits for it, where it is lost without that.
 
     Why: the promise is neither awaited nor returned. Vercel (Next.js), AWS Lambda and Netlify freeze a function once it
     has answered; the connection is cut in the middle: mail goes out in development and is lost, without an error, in
-    production.
+    production. A coroutine of Python that nobody awaits does not even begin.
     Fix: write await before the call (in an async function), or return its promise; after an answer use waitUntil or
     after.
     """
-    needs([call for call in facts.calls if call.serverless] or None)
+    needs([call for call in facts.calls if _needs_waiting(call)] or None)
     for call in facts.calls:
-        if call.fate == "dropped" and call.serverless:
+        if call.fate == "dropped" and _needs_waiting(call):
             yield finding(f"{call.place}: {call.call}(…) is neither awaited nor returned", at=_here(call))
 
 
@@ -134,9 +139,9 @@ def send_nobody_watches(facts: AppFacts) -> Findings:
     Node.js process (since version 15).
     Fix: write await before the call, or end the chain with a .catch that logs the error.
     """
-    needs([call for call in facts.calls if not call.serverless] or None)
+    needs([call for call in facts.calls if not _needs_waiting(call)] or None)
     for call in facts.calls:
-        if call.fate == "dropped" and not call.serverless and call.errors != "handled":
+        if call.fate == "dropped" and not _needs_waiting(call) and call.errors != "handled":
             yield finding(f"{call.place}: {call.call}(…) is neither awaited, returned nor caught", at=_here(call))
 
 

@@ -50,6 +50,7 @@ _NOT_JSON = re.compile(
     r"(?i)(?:^|/)(?:package(?:-lock)?|tsconfig[^/]*|jsconfig|composer|\.eslintrc|vercel|turbo)\.json5?$"
 )
 _NEAR = re.compile(r"(?i)mail|smtp|transport")
+_SUFFIXES = tuple(suffix for suffix, (grammar, _) in GRAMMARS.items() if "script" in grammar)
 _NEST = ("MailerModule.forRoot", "MailerModule.forRootAsync")
 _NEXT_AUTH = ("next-auth/providers/email", "next-auth/providers/nodemailer", "@auth/core/providers/nodemailer")
 _WORDS = ("createTransport", ".sendMail", "MailerModule", "/providers/email", "/providers/nodemailer")
@@ -68,8 +69,7 @@ class _Found:
 
 def read(look: Look) -> Iterator[MailSettings]:
     """Every transport that source makes, in each environment of its application; and every send."""
-    suffixes = tuple(suffix for suffix in GRAMMARS if suffix != ".php")
-    paths = [p for p in look.tree.paths if p.endswith(suffixes) and ".d.ts" not in p and ".min." not in p]
+    paths = [p for p in look.tree.paths if p.endswith(_SUFFIXES) and ".d.ts" not in p and ".min." not in p]
     told = [path for path in paths if look.tree.mentions(path, *_WORDS, "dotenv")]  # every file is read once for this
     mail = [path for path in told if look.tree.mentions(path, *_WORDS)]
     look.loaders = [path for path in told if look.tree.mentions(path, "dotenv") and available(path)]
