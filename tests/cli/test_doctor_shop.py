@@ -14,10 +14,11 @@ from tests.cli.command import ROOT, Typed
 SHOP = ROOT / "fixtures" / "settings" / "nextjs-shop"
 CAUSES = {
     "SET001": {(".env.production", 3), (".env.production", 2)},  # SMTP_SECURE=false is a text, and port 587
+    "SET024": {(".env.production", 5)},  # a login password where Gmail wants an app password
     "SET040": {("app/api/contact/route.ts", 5)},  # nobody awaits the send
 }
-"""The causes that this part of the doctor tells, each with the places of its evidence."""
-PASSWORD = "Winter2026!"  # a login password where Gmail wants an app password
+"""The causes, each with the places of its evidence."""
+PASSWORD = "Winter2026!"
 
 
 def places(finding: dict[str, Any]) -> set[tuple[str, int]]:

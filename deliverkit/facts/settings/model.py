@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any, Literal
 
 from deliverkit.facts.base import Facts
-from deliverkit.facts.settings.values import Place, Secret, Setting, Unread, hidden
+from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
 
 ROLES = (
     "backend", "service", "url", "host", "port", "secure", "starttls", "verify", "ca", "user", "password", "mechanism",
@@ -120,7 +121,11 @@ class SourceMark:
 
 @dataclass(frozen=True, repr=False)
 class AppFacts(Facts):
-    """The application as a whole. ``platforms`` are the hosting platforms recognised, each with the file that told."""
+    """The application as a whole.
+
+    ``platforms`` are the hosting platforms recognised, by their id in the data, each with the file that told;
+    ``time_limits`` the seconds that those which stop functions give them. ``today`` is the day it is judged on.
+    """
 
     name: str
     settings: tuple[MailSettings, ...]
@@ -132,6 +137,8 @@ class AppFacts(Facts):
     calls: tuple[SendCall, ...] = ()
     marks: tuple[SourceMark, ...] = ()
     platforms: tuple[tuple[str, Place], ...] = ()
+    time_limits: Mapping[str, Setting] = field(default_factory=dict)
+    today: date | None = None
     unread: tuple[Unread, ...] = ()
 
     @property
@@ -139,10 +146,5 @@ class AppFacts(Facts):
         return self.name
 
     def to_json(self) -> dict[str, Any]:
-        """What a report shows: everything but the variables that have nothing to do with mail, and no secret."""
-        shown = {f.name: self.raw(f.name) for f in fields(self)}
-        shown["variables"] = {
-            environment: {name: hidden(one) for name, one in values.items() if name in self.used}
-            for environment, values in self.variables.items()
-        }
-        return shown
+        """What a report shows: everything but the variables, among which are secrets that have no role in mail."""
+        return {f.name: self.raw(f.name) for f in fields(self) if f.name != "variables"}
