@@ -184,5 +184,5 @@ def _seconds(value: Any, default: float) -> Any:
     if value is None or value is UNDEFINED or not truthy(value):
         return default
     number = to_number(value) if isinstance(value, (str, int, float)) else math.nan
-    usable = isinstance(number, (int, float)) and not math.isnan(number) and 1 <= number < 2**31
+    usable = isinstance(number, (int, float)) and not math.isnan(number) and 0 < number < 2**31
     return number / 1000 if usable else 0.001  # Node.js: any other delay is one millisecond
