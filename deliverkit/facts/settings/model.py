@@ -111,9 +111,9 @@ class SendCall:
 class SourceMark:
     """Something in source that a rule judges. ``kind`` is one of
 
-    "mailers-and-email-settings" (Django), "transport-per-request", "connection-per-message" (inside a loop), "whole-from-encoded" (Header("名称 <a@b>",
-    "utf-8")), "hard-coded-secret",
-    "client-exposed-secret", "verification-off", "old-tls-cipher".
+    "transport-per-request", "whole-from-encoded" (Header("名称 <a@b>", "utf-8")), "hard-coded-secret",
+    "client-exposed-secret", "verification-off", "old-tls-cipher", "connection-per-message" (made inside a loop),
+    "mailers-and-email-settings" (Django).
     """
 
     kind: str

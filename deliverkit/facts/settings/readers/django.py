@@ -233,16 +233,13 @@ def _plan(found: Roles, delivery: Any, *, default_host: str | None, ports: tuple
         "starttls": "use_tls is true: no mail without STARTTLS",
         "clear": "neither use_tls nor use_ssl is true: Django does not use STARTTLS although it may be offered",
     }[mode]
-    told_mode: Any = fact(mode, "secure", "starttls")
-    if secure and starttls:
-        told_mode = missing("use_tls and use_ssl are both true: Django refuses to send")
     host: Any = fact(found.value("host") or default_host, "host")
     wait = seconds(found.value("socket-timeout"))
     return Plan(
         delivery=delivery,
         host=missing(f"{where} names no host: Django refuses to send") if host is None else host,
         port=fact(port_of(found.value("port"), ports[0] if secure else ports[1] if starttls else ports[2]), "port"),
-        mode=told_mode,
+        mode=fact(mode, "secure", "starttls"),
         why=why,
         verify=True,  # ssl.create_default_context()
         login=fact(found.given("user") and found.given("password"), "user", "password"),
