@@ -30,6 +30,9 @@ PROGRAMS = {
     "pyspf": "python spf",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
+    "python-dotenv": "python dotenv",
+    "python-decouple": "python decouple",
+    "django-environ": "python environ",
 }
 
 

@@ -134,3 +134,19 @@ def mailers_beside_email_settings(facts: AppFacts) -> Findings:
     for mark in facts.marks:
         if mark.kind == "mailers-and-email-settings":
             yield finding(f"{mark.place}: {mark.detail}", at=_seen(mark, "MAILERS"))
+
+
+@rule("SET067", Severity.ERROR, "good practice: python-decouple and django-environ, how a line of .env is read")
+def comment_is_part_of_a_value(facts: MailSettings) -> Findings:
+    """What was meant as a comment is part of a value.
+
+    Why: python-decouple and django-environ know comments on lines of their own only; what stands behind a value, with
+    its #, belongs to it: the host, the user or the password is another one.
+    Fix: put the comment on a line of its own.
+    """
+    _python(facts)
+    origins = {setting.origin for setting in facts.roles.values() if setting.via is not None}
+    needs(origins or None)
+    for origin in sorted(origins, key=lambda one: one.name):
+        if any(fault.kind == "comment-kept" for fault in origin.faults):
+            yield finding(f"{origin.name}: the text behind # is part of the value", at=evidence(origin))
