@@ -62,7 +62,9 @@ _DEFAULT_FROM = "webmaster@localhost"
 def read(look: Look) -> Iterator[MailSettings]:
     """The mailers of each settings module that nobody else builds upon."""
     named = _named(look)
-    paths = [p for p in python_files(look, "EMAIL_", "MAILERS", "email_url") if _settings_like(look, p, named)]
+    if not named and not python_files(look, "INSTALLED_APPS", "DJANGO_SETTINGS_MODULE"):
+        return  # EMAIL_HOST stands in many a settings.py that is not Django's
+    paths = [p for p in python_files(look, "EMAIL_", "MAILERS", "email_url") if _settings_like(look, p)]
     if not paths:
         return
     chosen = _leaves(look, list(dict.fromkeys([*paths, *named])), named)
@@ -78,15 +80,12 @@ def read(look: Look) -> Iterator[MailSettings]:
         yield from _module(look, path, look.asked or environment, known, files)
 
 
-def _settings_like(look: Look, path: str, named: Mapping[str, str]) -> bool:
-    """True for a module that sets EMAIL_* or MAILERS at its top, or takes them out of a URL."""
-    if path in named:
-        return True
+def _settings_like(look: Look, path: str) -> bool:
+    """True for a module of settings that names EMAIL_* or MAILERS at its top, or takes them out of a URL."""
     text = look.tree.text(path) or ""
-    in_place = "settings" in path
-    return re.search(
-        r"^(?:EMAIL_(?:HOST|BACKEND|PORT|CONFIG)\w*|MAILERS)\b\s*(?::[^=]+)?=", text, re.MULTILINE
-    ) is not None and (in_place or "INSTALLED_APPS" in text or "django" in text)
+    if re.search(r"^(?:EMAIL_[A-Z_]+|MAILERS)\b|email_url", text, re.MULTILINE) is None:
+        return False
+    return "settings" in path or "INSTALLED_APPS" in text
 
 
 def _named(look: Look) -> dict[str, str]:

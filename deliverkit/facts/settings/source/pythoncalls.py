@@ -213,8 +213,8 @@ def converted(value: Value, made: Callable[[Any], Any], node: ast.AST) -> Value:
         return unknown(node, "only a run could tell") if truth is None else replace(value, value=truth)
     if not plain(value):
         return unknown(node, "only a run could tell")
-    if value.value is None and value.setting is not None and value.setting.value is None:
-        return value if made is str else unknown(node, f"nothing sets {value.setting.name}, and Python stops here")
+    if value.value is None and made is not str and value.setting is not None and value.setting.value is None:
+        return unknown(node, f"nothing sets {value.setting.name}, and Python stops here")
     if isinstance(value.value, str) and len(value.value) > 1000 and made is not str:
         return unknown(node, "no number")
     try:
