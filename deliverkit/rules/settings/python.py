@@ -7,12 +7,11 @@ from deliverkit.facts.settings.model import AppFacts, MailSettings, SourceMark
 from deliverkit.facts.settings.values import Setting
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at, evidence, smtp
+from deliverkit.rules.settings.reading import UNCHECKED_BY_DEFAULT, at, evidence, smtp
 
 FRAMEWORKS = ("django", "smtplib", "aiosmtplib", "flask-mail", "fastapi-mail", "yagmail")
 _SWITCHES = ("secure", "starttls", "verify", "backend", "debug")
 _FALSE = ("false", "no", "off", "0", "f", "n", "none", "null")
-_UNCHECKED = ("smtplib", "flask-mail", "yagmail")
 
 
 def _python(facts: MailSettings) -> None:
@@ -101,7 +100,7 @@ def no_certificate_is_checked_by_default(facts: MailSettings) -> Findings:
     Fix: pass context=ssl.create_default_context() to SMTP_SSL or starttls. Flask-Mail and yagmail take no context.
     """
     plan = smtp(facts)
-    needs(facts.framework if facts.framework in _UNCHECKED and plan.mode != "clear" else None)
+    needs(facts.framework if facts.framework in UNCHECKED_BY_DEFAULT and plan.mode != "clear" else None)
     if not plan.verify and facts.setting("verify") is None:
         yield finding(
             f"{plan.host}:{plan.port}: {facts.framework} is given no context", at=at(facts, "starttls", "secure")

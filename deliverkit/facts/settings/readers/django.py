@@ -21,7 +21,7 @@ from deliverkit.facts.base import missing
 from deliverkit.facts.settings.model import MailSettings, Mode, Plan, SourceMark
 from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.source.javascript import Known, Unknown, Value
-from deliverkit.facts.settings.source.python import Module, Scope, parsed
+from deliverkit.facts.settings.source.python import Module, parsed
 from deliverkit.facts.settings.source.pythonenv import (
     Loader,
     Roles,
@@ -136,19 +136,17 @@ def _module(
 ) -> Iterator[MailSettings]:
     environ, config = lookups(look, path, environment, known)
     program = Program(look.tree, environ, look.uses, config, files)
-    scope = program.names(path)
+    names = program.known(path, lambda name: name in ("MAILERS", "DEFAULT_FROM_EMAIL") or name.startswith("EMAIL_"))
     look.unread.extend(one for one in program.unread if one not in look.unread)
-    if scope is None:
-        return
-    mailers, version = scope.names.get("MAILERS"), _version(look)
+    mailers, version = names.get("MAILERS"), _version(look)
     if mailers is not None and (version is None or version >= (6, 1)):
-        _both(look, path, scope)
-        yield from _mailers(path, environment, scope, mailers, version)
+        _both(look, path, names)
+        yield from _mailers(path, environment, names, mailers, version)
         return
-    values = {role: (name, scope.names[name]) for role, name in _NAMES.items() if name in scope.names}
+    values = {role: (name, names[name]) for role, name in _NAMES.items() if name in names}
     if not values:
         return
-    found = roles_of({**values, **_from(scope)}, path)
+    found = roles_of({**values, **_from(names)}, path)
     backend = found.settings.get("backend")
     place = next((s.place for s in found.settings.values() if s.place is not None), Place(path))
     delivery = _delivery(None if backend is None else backend.text, found, "backend")
@@ -157,18 +155,18 @@ def _module(
     yield MailSettings("django", environment, place, roles, plan, _written(version), found.unread)
 
 
-def _both(look: Look, path: str, scope: Scope) -> None:
+def _both(look: Look, path: str, names: Mapping[str, Value]) -> None:
     """django.conf: settings that MAILERS replaces must not be there beside it."""
     for name in _NAMES.values():
-        value = scope.names.get(name)
+        value = names.get(name)
         if value is not None:
             place = Place(value.file if isinstance(value, Known) else path, value.line)
             look.marks.append(SourceMark("mailers-and-email-settings", place, f"{name} is set beside MAILERS"))
 
 
-def _from(scope: Scope) -> dict[str, tuple[str, Value]]:
+def _from(names: Mapping[str, Value]) -> dict[str, tuple[str, Value]]:
     name = "DEFAULT_FROM_EMAIL"
-    return {"from": (name, scope.names[name])} if name in scope.names else {}
+    return {"from": (name, names[name])} if name in names else {}
 
 
 def _default_from(found: Roles) -> dict[str, Setting]:
@@ -178,7 +176,7 @@ def _default_from(found: Roles) -> dict[str, Setting]:
 
 
 def _mailers(
-    path: str, environment: str, scope: Scope, mailers: Value, version: tuple[int, int] | None
+    path: str, environment: str, names: Mapping[str, Value], mailers: Value, version: tuple[int, int] | None
 ) -> Iterator[MailSettings]:
     """One transport for each alias (django.core.mail.handler)."""
     if isinstance(mailers, Unknown) or not isinstance(mailers.value, dict):
@@ -197,7 +195,7 @@ def _mailers(
         values = {role: (f"{head}.OPTIONS.{name}", options[name]) for role, name in _OPTIONS.items() if name in options}
         if "BACKEND" in one.value:
             values["backend"] = (f"{head}.BACKEND", one.value["BACKEND"])
-        found = roles_of({**values, **_from(scope)}, path)
+        found = roles_of({**values, **_from(names)}, path)
         backend = found.settings.get("backend")
         delivery = _delivery(None if backend is None else backend.text, found, "backend")
         plan = _plan(found, delivery, default_host=None, ports=(465, 587, 25), where=f"{head}.OPTIONS")

@@ -46,8 +46,7 @@ def flask_values(program: Program, config: Made) -> dict[str, Value]:
             found.update(call.keywords)
         elif call.name == "from_pyfile" and call.positional and plain(call.positional[0]):
             path = posixpath.join(posixpath.dirname(config.place.file), str(call.positional[0].value))  # type: ignore[union-attr]
-            scope = program.names(path) if path in program.tree.paths else None
-            found.update(scope.names if scope is not None else {})
+            found.update(program.known(path, str.isupper) if path in program.tree.paths else {})
     return {**found, **config.attributes}
 
 
@@ -57,13 +56,11 @@ def _named_object(program: Program, inner: object, config: Made) -> dict[str, Va
     if not isinstance(inner, str) or module is None:
         return {}
     whole = program.found(inner, module)
-    scope = program.names(whole) if whole is not None else None
-    if scope is not None:
-        return scope.names
+    if whole is not None:
+        return program.known(whole, str.isupper)
     head, _, last = inner.rpartition(".")
     path = program.found(head, module) if head else None
-    scope = program.names(path) if path is not None else None
-    found = scope.names.get(last) if scope is not None else None
+    found = program.known(path, lambda name: name == last).get(last) if path is not None else None
     return found.value.names if isinstance(found, Known) and isinstance(found.value, Space) else {}
 
 

@@ -9,6 +9,7 @@ What this file will not do: judge, or read Django's settings (`django`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -50,10 +51,12 @@ def read(look: Look) -> Iterator[MailSettings]:
     known = loaders(look)
     files: dict[str, Module | str | None] = {}
     environment = look.asked or ""
+    programs: dict[tuple[int, int], Program] = {}
     for path in paths:
         environ, config = lookups(look, path, environment, known)
-        program = Program(look.tree, environ, look.uses, config, files)
-        program.on_item = lambda made, key, value, line, at=path: _item(look, at, made, key, value, line)  # type: ignore[misc]
+        key = (id(environ.__self__), id(config.__self__))  # type: ignore[attr-defined]
+        program = programs.setdefault(key, Program(look.tree, environ, look.uses, config, files))
+        program.on_item = functools.partial(_item, look)
         program.functions(path)
         look.unread.extend(one for one in program.unread if one not in look.unread)
         module = program.module(path)
@@ -70,7 +73,7 @@ def read(look: Look) -> Iterator[MailSettings]:
             yield from flask_classes(look, scope, path)
 
 
-def _item(look: Look, path: str, _made: Made, key: str, value: Value, line: int) -> None:
+def _item(look: Look, path: str, key: str, value: Value, line: int) -> None:
     """``message["From"] = …``, wherever it stands."""
     mark = from_header_mark(path, key, value, line)
     if mark is not None and mark not in look.marks:

@@ -74,6 +74,16 @@ class Function:
     owner: Known | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """An import that nobody has followed yet: a name of a module of the tree, or a module (``name`` None)."""
+
+    path: str
+    name: str | None
+    inner: str | None
+    dotted: str
+
+
 @dataclass(eq=False, slots=True)
 class Space:
     """A class, an instance or a module of the tree: names and what they stand for. ``bases`` are whole names."""
@@ -124,9 +134,24 @@ def shown(node: ast.AST, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+class _UnknownHere(Unknown):
+    """An expression that is not known; its text is made when somebody reads it, for most are thrown away."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: ast.AST, why: str) -> None:
+        for name, value in (("_node", node), ("why", why), ("line", getattr(node, "lineno", 1))):
+            object.__setattr__(self, name, value)
+
+    @property
+    def expression(self) -> str:
+        """The expression on one line, bounded."""
+        return shown(self._node)  # type: ignore[attr-defined]
+
+
 def unknown(node: ast.AST, why: str) -> Unknown:
     """What an expression is not known to be, and why."""
-    return Unknown(shown(node), why, getattr(node, "lineno", 1))
+    return _UnknownHere(node, why)
 
 
 def literal(value: Any, node: ast.AST, scope: Scope) -> Known:
@@ -147,11 +172,11 @@ def _constant(_program: Program, node: ast.Constant, scope: Scope) -> Value:
     return literal(value[:LONGEST] if isinstance(value, str) else value, node, scope)
 
 
-def _name(_program: Program, node: ast.Name, scope: Scope) -> Value:
+def _name(program: Program, node: ast.Name, scope: Scope) -> Value:
     here: Scope | None = scope
     while here is not None:
         if node.id in here.names:
-            return here.names[node.id]
+            return program.resolved(here.names[node.id], here.names, node.id)
         here = here.outer
     if node.id in ("__name__", "__file__"):
         return literal("__main__" if node.id == "__name__" else scope.module.path, node, scope)
@@ -161,12 +186,14 @@ def _name(_program: Program, node: ast.Name, scope: Scope) -> Value:
 def _attribute(program: Program, node: ast.Attribute, scope: Scope) -> Value:
     whole = program.value(node.value, scope)
     if isinstance(whole, Unknown):
-        return replace(whole, expression=shown(node), line=node.lineno)
+        return unknown(node, whole.why)
     inner = whole.value
     if isinstance(inner, Named):
         return literal(Named(f"{inner.dotted}.{node.attr}"), node, scope)
     if isinstance(inner, Space):
-        return inner.names.get(node.attr) or unknown(node, "no such name was found where it should be")
+        if node.attr in inner.names:
+            return program.resolved(inner.names[node.attr], inner.names, node.attr)
+        return unknown(node, "no such name was found where it should be")
     if isinstance(inner, Made):
         if node.attr not in inner.attributes:
             part = Made(f"{inner.dotted}().{node.attr}", Place(scope.module.path, node.lineno))

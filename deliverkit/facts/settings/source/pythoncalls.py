@@ -180,7 +180,7 @@ def _of_made(
             if isinstance(one, Known) and isinstance(one.value, dict):
                 owner.attributes.update({str(key): value for key, value in one.value.items()})
     if name == "add_header" and len(positional) > 1 and isinstance(positional[0], Known):
-        program.on_item(owner, str(positional[0].value), positional[1], node.lineno)
+        program.on_item(scope.module.path, str(positional[0].value), positional[1], node.lineno)
     return _made(
         program, f"{owner.dotted}().{name}" if name else f"{owner.dotted}()", node, scope, positional, keywords
     )

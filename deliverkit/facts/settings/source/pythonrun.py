@@ -10,6 +10,7 @@ What this file will not do: know a mail library.
 from __future__ import annotations
 
 import ast
+import functools
 import posixpath
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from deliverkit.facts.settings.source.python import (
     DEEPEST,
     STEPS,
     Function,
+    Lazy,
     Made,
     Module,
     Named,
@@ -35,6 +37,8 @@ from deliverkit.facts.settings.values import Place, Setting, Unread
 
 _MOST_STATEMENTS = 200_000
 _DEEPEST_CALL = 6
+_MOST_MODULES = 150  # modules that are gone through because another one imports them
+_DEEPEST_IMPORT = 10  # modules whose own lines wait for another module
 
 
 class _Left(Exception):
@@ -64,10 +68,11 @@ class Program:
         self.made: list[Made] = []
         self.files: dict[str, Module | str | None] = {} if files is None else files
         self.unread: list[Unread] = []
-        self.on_item: Callable[[Made, str, Value, int], None] = lambda _m, _k, _v, _l: None
+        self.on_item: Callable[[str, str, Value, int], None] = lambda _p, _k, _v, _l: None
         self._paths = frozenset(tree.paths)
         self._scopes: dict[str, Scope] = {}
         self._running: list[ast.AST] = []
+        self._modules: list[str] = []
         self._left = _MOST_STATEMENTS
         self._depth = 0
 
@@ -92,6 +97,32 @@ class Program:
         setting = found or Setting(name, None, None, "nothing sets it")
         return Known(value, scope.module.path, getattr(node, "lineno", 1), setting)
 
+    def resolved(self, value: Value, names: dict[str, Value], name: str) -> Value:
+        """A value, its import followed if it is one; kept among the names it was found in."""
+        if not isinstance(value, Known) or not isinstance(value.value, Lazy):
+            return value
+        lazy = value.value
+        if len(self._modules) > _DEEPEST_IMPORT:
+            return Known(Named(lazy.dotted), value.file, value.line)
+        names[name] = Unknown(name, "a circle of imports", value.line)
+        space = self.names(lazy.path)
+        found: Value | None = None
+        if space is not None and lazy.name is None:
+            found = Known(Space(space.names), value.file, value.line)
+        elif space is not None and lazy.name in space.names:
+            found = self.resolved(space.names[lazy.name], space.names, lazy.name)
+        elif lazy.inner is not None and (deeper := self.names(lazy.inner)) is not None:
+            found = Known(Space(deeper.names), value.file, value.line)
+        found = found or Known(Named(lazy.dotted), value.file, value.line)
+        names[name] = found
+        return found
+
+    def known(self, path: str, wanted: Callable[[str], bool] = lambda _: True) -> dict[str, Value]:
+        """The names of a module that are wanted, every import followed; empty if it cannot be read."""
+        scope = self.names(path)
+        names = scope.names if scope is not None else {}
+        return {name: self.resolved(value, names, name) for name, value in list(names.items()) if wanted(name)}
+
     # -- modules -----------------------------------------------------------------------------------------------
 
     def module(self, path: str) -> Module | None:
@@ -108,12 +139,24 @@ class Program:
     def names(self, path: str) -> Scope | None:
         """The names of a module once it has been gone through. A circle of imports sees what is there so far."""
         if path not in self._scopes:
+            if self._modules and len(self._scopes) >= _MOST_MODULES:
+                return None
             module = self.module(path)
             if module is None:
                 return None
             scope = self._scopes[path] = Scope(module, {})
-            self.block(module.tree.body, scope)
+            self._modules.append(path)
+            self._run(lambda: self.block(module.tree.body, scope), path)
+            self._modules.pop()
         return self._scopes[path]
+
+    def _run(self, step: Callable[[], object], path: str) -> None:
+        """A module or a function gone through; source that is nested too deeply is said not to be read."""
+        try:
+            step()
+        except RecursionError:
+            self._running.clear()
+            self.unread.append(Unread(Place(path), "", "it is nested too deeply"))
 
     def found(self, dotted: str, module: Module, level: int = 0) -> str | None:
         """The file of the tree that an import names: beside the module, or below a folder around it."""
@@ -142,7 +185,7 @@ class Program:
         if scope is None:
             return
         for one in list(_functions(scope)):
-            self.called(one, (), {}, scope)
+            self._run(functools.partial(self.called, one, (), {}, scope), path)
 
     # -- functions -----------------------------------------------------------------------------------------------
 
@@ -228,7 +271,7 @@ class Program:
             whole.value.names[str(key.value)] = value
         elif isinstance(whole.value, Made):
             whole.value.attributes[str(key.value)] = value
-            self.on_item(whole.value, str(key.value), value, target.lineno)
+            self.on_item(scope.module.path, str(key.value), value, target.lineno)
 
     def branches(self, node: ast.AST, bodies: Sequence[Sequence[ast.stmt]], scope: Scope, why: str) -> None:
         """Go through several sides of which one runs: names they leave different are not known."""
@@ -376,36 +419,29 @@ def _import(program: Program, node: ast.Import, scope: Scope) -> None:
     for one in node.names:
         top = one.name if one.asname else one.name.partition(".")[0]
         path = program.found(top, scope.module)
-        space = program.names(path) if path is not None else None
-        told: Any = Named(top) if space is None else Space(space.names)
+        told: Any = Named(top) if path is None else Lazy(path, None, None, top)
         scope.names[one.asname or top] = literal(told, node, scope)
 
 
 def _import_from(program: Program, node: ast.ImportFrom, scope: Scope) -> None:
     dotted = node.module or ""
     path = program.found(dotted, scope.module, node.level)
-    space = program.names(path) if path is not None else None
     for one in node.names:
         if one.name == "*":
+            space = program.names(path) if path is not None else None
             names = space.names if space is not None else {}
             scope.names.update({n: v for n, v in names.items() if not n.startswith("_")})
             if space is None and (node.level or _ours(program, dotted)):
-                program.unread.append(
-                    Unread(
-                        Place(scope.module.path, node.lineno),
-                        f"from {'.' * node.level}{dotted} import *",
-                        "this module is not in the tree",
-                    )
-                )
+                shown = f"from {'.' * node.level}{dotted} import *"
+                program.unread.append(Unread(Place(scope.module.path, node.lineno), shown, "it is not in the tree"))
             continue
-        inner = program.found(f"{dotted}.{one.name}".lstrip("."), scope.module, node.level)
-        if space is not None and one.name in space.names:
-            scope.names[one.asname or one.name] = space.names[one.name]
-        elif inner is not None and (deeper := program.names(inner)) is not None:
-            scope.names[one.asname or one.name] = literal(Space(deeper.names), node, scope)
-        else:
-            told = f"{'.' * node.level}{dotted}.{one.name}"
-            scope.names[one.asname or one.name] = literal(Named(told), node, scope)
+        whole = f"{dotted}.{one.name}".lstrip(".")
+        inner = program.found(whole, scope.module, node.level) if path is None or path.endswith("__init__.py") else None
+        first = path or inner
+        told: Any = Named(f"{'.' * node.level}{dotted}.{one.name}")
+        if first is not None:
+            told = Lazy(first, one.name if path is not None else None, inner, told.dotted)
+        scope.names[one.asname or one.name] = literal(told, node, scope)
 
 
 def _ours(program: Program, dotted: str) -> bool:
