@@ -18,7 +18,7 @@ def line_of(file: str, part: str) -> int:
 
 
 def test_a_backend_that_sends_through_qq(deliverkit: Typed) -> None:
-    """The From header that is one encoded word; the transport, and where each of its values comes from."""
+    """The login password and the From header; the transport, and where each of its values comes from."""
     ended = deliverkit("doctor", "--static", FOLDER, "--format", "json")
     assert ended.status == 1 and SECRET not in ended.out + ended.err
     report: dict[str, Any] = json.loads(ended.out)
@@ -26,6 +26,9 @@ def test_a_backend_that_sends_through_qq(deliverkit: Typed) -> None:
     (evidence,) = found["evidence"]
     assert (evidence["file"], evidence["line"]) == ("mailer/notify.py", line_of("mailer/notify.py", 'message["From"]'))
     assert "formataddr((name, address))" in found["fix"]["text"]
+    (found,) = [one for one in report["findings"] if one["rule"] == "SET024"]  # QQ wants an authorization code
+    assert {(e["file"], e["line"]) for e in found["evidence"]} == {(".env", line_of(".env", "SMTP_PASSWORD"))}
+    assert {one["rule"] for one in report["findings"] if one["severity"] != "note"} == {"SET024", "SET060"}
     (transport,) = report["facts"]["app"]["settings"]
     assert (transport["plan"]["host"], transport["plan"]["port"], transport["plan"]["mode"]) == (
         "smtp.qq.com", 465, "implicit",

@@ -33,6 +33,7 @@ PROGRAMS = {
     "python-dotenv": "python dotenv",
     "python-decouple": "python decouple",
     "django-environ": "python environ",
+    "dj-email-url": "python dj_email_url",
 }
 
 

@@ -1,4 +1,4 @@
-"""Files of variables as python-dotenv, python-decouple and django-environ read them: ours against the real ones."""
+"""Files of variables, and settings made of them, as Python's own packages read them: ours against the real ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deliverkit.facts.settings.dotenv import DIALECTS, read_dotenv
+from deliverkit.facts.settings.readers import Look
+from deliverkit.facts.settings.source.javascript import Known
+from deliverkit.facts.settings.source.python import plain
+from deliverkit.facts.settings.source.pythonenv import loaders, lookups
+from deliverkit.facts.settings.source.pythonrun import Program
+from deliverkit.facts.settings.tree import ToldTree
 from tests.peers.programs import peer_python
 
 LOADERS = ("python-dotenv", "decouple", "environ")
-pytestmark = pytest.mark.peer("python-dotenv", "python-decouple", "django-environ")
+pytestmark = pytest.mark.peer("python-dotenv", "python-decouple", "django-environ", "dj-email-url")
 
 
 class Loaders:
@@ -105,3 +111,58 @@ def test_a_byte_order_mark_counts_as_for_its_loader(real: Loaders, loader: str) 
     text = "\ufeffA=1\nB=2\n"
     told = {name: value for name, value in real(loader, text).items() if name in ("A", "B")}
     assert ours(loader, text) == told
+
+
+_ENV = """EMAIL_HOST=smtp.example.com
+EMAIL_PORT=587
+EMAIL_USE_TLS=False
+EMAIL_USE_SSL=on
+EMAIL_EMPTY=
+EMAIL_PROXY=$EMAIL_HOST
+EMAIL_URL=smtps://u%40x:p%2Fw@mx.example.com:465
+"""
+_DECOUPLE = "from decouple import AutoConfig\nimport os\nconfig = AutoConfig(os.path.dirname(__file__))\n"
+_ENVIRON = "import environ\nenv = environ.Env(EMAIL_PORT=(int, 25))\nenvironment = env.read_env()\n"
+_OS = "import os\nfrom dotenv import load_dotenv\nload_dotenv(os.path.join(os.path.dirname(__file__), '.env'))\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        _DECOUPLE + "EMAIL_PORT = config('EMAIL_PORT', cast=int)\nEMAIL_USE_TLS = config('EMAIL_USE_TLS', cast=bool)",
+        _DECOUPLE + "EMAIL_A = config('EMAIL_EMPTY', cast=bool)\nEMAIL_B = config('NONE', default='yes', cast=bool)",
+        _DECOUPLE + "EMAIL_A = config('EMAIL_HOST', cast=bool)",
+        _DECOUPLE + "EMAIL_A = config('EMAIL_PORT')\nEMAIL_B = config('EMAIL_USE_SSL', default=False, cast=bool)",
+        _ENVIRON + "EMAIL_PORT = env('EMAIL_PORT')\nEMAIL_USE_TLS = env.bool('EMAIL_USE_TLS')",
+        _ENVIRON + "EMAIL_A = env('EMAIL_PROXY')\nEMAIL_B = env.int('NONE', default=3)",
+        _ENVIRON + "EMAIL_C = env('EMAIL_USE_SSL', default=False)\nEMAIL_A = env('EMAIL_USE_SSL')",
+        _ENVIRON + "EMAIL_A = env.bool('EMAIL_HOST')\nEMAIL_B = env.bool('EMAIL_PORT')\nEMAIL_C = env.str('NONE', 'x')",
+        _ENVIRON + "vars().update(env.email_url('EMAIL_URL'))",
+        _OS + "import dj_email_url\nvars().update(dj_email_url.config())",
+        _OS + "import dj_email_url\nvars().update(dj_email_url.parse('submission://h?timeout=3'))",
+        _OS + "EMAIL_A = bool(os.environ['EMAIL_USE_TLS'])\nEMAIL_B = os.getenv('NONE', '25')",
+        _OS + "EMAIL_C = os.getenv('EMAIL_EMPTY') or 1\nEMAIL_D = os.environ['EMAIL_PORT'] in ('25', '587')",
+    ],
+)  # fmt: skip
+def test_settings_are_what_the_packages_make_of_them(source: str) -> None:
+    """A module of settings run with the real packages, and gone through by us: every value we know is theirs."""
+    program = Path(__file__).with_name("python_settings.py")
+    done = subprocess.run(
+        [peer_python(), str(program)], input=json.dumps({"env": _ENV, "source": source}),
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    look = Look(ToldTree({"settings.py": source, ".env": _ENV}))
+    read = Program(look.tree, *_in_order(lookups(look, "settings.py", "", loaders(look))))
+    names = read.known("settings.py", lambda name: name.startswith("EMAIL_"))
+    known = {n: [type(v.value).__name__, v.value] for n, v in names.items() if isinstance(v, Known) and plain(v)}
+    if "stopped" in told:
+        assert len(known) < len(names)
+        return
+    ours_only = {name: value for name, value in known.items() if name in told}
+    assert ours_only == {name: value for name, value in told.items() if name in names} and known
+
+
+def _in_order(found: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+    """The arguments of a Program: os.environ, who is told of uses, python-decouple's file."""
+    return found[0], lambda _name, _place: None, found[1]

@@ -54,6 +54,8 @@ def email_url(value: Value, node: ast.AST, scope: Scope, schemes: Mapping[str, s
         told |= {"EMAIL_USE_SSL": ssl, "EMAIL_USE_TLS": tls, "EMAIL_PORT": url.port or port}
         if url.scheme == "smtp" and not url.host:
             told["EMAIL_HOST"] = "localhost"
+        wait = url.options.get("timeout", "")
+        told["EMAIL_TIMEOUT"] = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 9 else None
     else:
         told |= {"EMAIL_USE_TLS": True} if tls else {"EMAIL_USE_SSL": True} if url.scheme == "smtp+ssl" else {}
     made = replace(literal(None, node, scope), setting=setting)
