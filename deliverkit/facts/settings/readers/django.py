@@ -150,7 +150,7 @@ def _module(
     backend = found.settings.get("backend")
     place = next((s.place for s in found.settings.values() if s.place is not None), Place(path))
     delivery = _delivery(None if backend is None else backend.text, found, "backend")
-    plan = _plan(found, delivery, default_host="localhost", ports=(25, 25, 25), where="EMAIL_HOST")
+    plan = _plan(found, delivery, default_host="localhost", ports=(25, 25, 25), where=path)
     roles = {**found.settings, **_default_from(found)}
     yield MailSettings("django", environment, place, roles, plan, _written(version), found.unread)
 
