@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deliverkit.facts.base import Missing
 from deliverkit.facts.settings.model import AppFacts, MailSettings, Plan
 from deliverkit.facts.settings.values import Setting
 from deliverkit.report.plain import fold, plain
@@ -45,10 +46,16 @@ def _transport(one: MailSettings, width: int) -> list[str]:
 
 
 def _planned(plan: Plan) -> str:
-    if plan.raw("delivery") != "smtp":
-        return f"mail goes to: {plan.raw('delivery')}"
-    mode = plan.raw("mode")
-    return f"{plan.raw('host')}:{plan.raw('port')}, {_MODES.get(mode, mode)}: {plan.raw('why')}"
+    delivery, host, port, mode, why = (_fact(plan, name) for name in ("delivery", "host", "port", "mode", "why"))
+    if delivery != "smtp":
+        return f"mail goes to: {delivery}"
+    return f"{host}:{port}, {_MODES.get(mode, mode)}{f': {why}' if why else ''}"
+
+
+def _fact(plan: Plan, name: str) -> str:
+    """A field of a plan, or that it is not known; why stands among what was not followed."""
+    found = plan.raw(name)
+    return f"({name} not known)" if isinstance(found, Missing) else str(found)
 
 
 def _told(setting: Setting) -> str:

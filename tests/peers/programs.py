@@ -30,6 +30,10 @@ PROGRAMS = {
     "pyspf": "python spf",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
+    "python-dotenv": "python dotenv",
+    "python-decouple": "python decouple",
+    "django-environ": "python environ",
+    "dj-email-url": "python dj_email_url",
 }
 
 

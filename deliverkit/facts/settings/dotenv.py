@@ -68,14 +68,9 @@ DIALECTS = {
             "next", "@next/env: dotenv with dotenv-expand; Next.js documentation, Environment Variables",
             quotes="'\"`", comment="anywhere", expands=_BOTH, in_single=True, mark="skipped",
         ),
-        Dialect(
-            "python-dotenv", "python-dotenv 1, parser.py and variables.py",
-            expands=_BRACES, in_single=True, escapes="nrtabfv\\'\"",
-        ),
-        Dialect(
-            "decouple", "python-decouple 3, RepositoryEnv", comment="never", escapes="", multiline=False, export=False
-        ),
-        Dialect("environ", "django-environ 0.11, Env.read_env", escapes="n", multiline=False),
+        Dialect("python-dotenv", "python-dotenv 1, parser.py and variables.py: read by dotenvpython"),
+        Dialect("decouple", "python-decouple 3, RepositoryEnv and RepositoryIni: read by dotenvpython"),
+        Dialect("environ", "django-environ 0.14, Env.read_env: read by dotenvpython"),
         Dialect(
             "laravel", "vlucas/phpdotenv 5, EntryParser", comment="anywhere", expands=_BRACES, escapes="nrtfv\\\"$",
             blanks="refused",
@@ -88,6 +83,7 @@ DIALECTS = {
     )
 }  # fmt: skip
 
+_PYTHON = ("python-dotenv", "decouple", "environ")
 _NAME = re.compile(r"[^\S\n]*(export[^\S\n]+)?([\w.-]+)[^\S\n]*=[^\S\n]*", re.ASCII)
 _REFERENCE = re.compile(r"(\\)?\$(?:\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|([A-Za-z_]\w*))", re.ASCII)
 
@@ -102,6 +98,10 @@ class Dotenv:
 
 def read_dotenv(text: str, file: str, dialect: Dialect, *, known: Mapping[str, Setting] | None = None) -> Dotenv:
     """Read a file. ``known`` are variables that ``$NAME`` may stand for beside those of the file. Never raises."""
+    if dialect.name in _PYTHON:
+        from deliverkit.facts.settings.dotenvpython import read_python
+
+        return Dotenv(*read_python(text, file, dialect.name, known or {}))
     scanned = _Scanner(text, file, dialect)
     values: dict[str, Setting] = {}
     for name, written, quote, line, faults in scanned.entries():

@@ -53,7 +53,10 @@ CONVENTIONS = {
             always=(PRODUCTION, DEVELOPMENT),
         ),
         Convention("python-dotenv", "python-dotenv", (".env",), "python-dotenv README: load_dotenv keeps what is set"),
-        Convention("decouple", "decouple", (".env", "settings.ini"), "python-decouple README: the environment wins"),
+        Convention(
+            "decouple", "decouple", ("settings.ini", ".env"), "python-decouple README: the environment wins",
+            exclusive=True,
+        ),
         Convention("environ", "environ", (".env",), "django-environ documentation: read_env keeps what is set"),
         Convention(
             "laravel", "laravel", (".env.{env}", ".env"), "Laravel documentation, Environment Configuration",

@@ -29,8 +29,8 @@ class Plan(Facts):
     """What the framework will do, by its own documented rules. A field nobody can tell is missing, with the reason.
 
     ``delivery`` is "smtp", or what happens to mail instead: "log", "console", "file", "memory", "none", "api",
-    "sendmail". ``why`` says in one sentence which law of the framework made ``mode`` what it is. Times in seconds;
-    None: the framework waits for ever. ``mechanism`` None: the framework chooses among what the server offers.
+    "sendmail", "lmtp". ``why`` says in one sentence which law of the framework made ``mode`` what it is. Times in
+    seconds; None: the framework waits for ever. ``mechanism`` None: the framework chooses among what the server offers.
     """
 
     delivery: str
@@ -51,8 +51,9 @@ class Plan(Facts):
 class MailSettings(Facts):
     """One transport in one environment.
 
-    ``framework`` is "nodemailer", "django", "laravel", "spring", "symfony", "phpmailer", "smtplib", "javamail",
-    "rails", "grafana", "postfix", "compose", "kubernetes" or "env" (variables whose reader is not known). ``roles``
+    ``framework`` is "nodemailer", "django", "laravel", "spring", "symfony", "phpmailer", "smtplib", "aiosmtplib",
+    "flask-mail", "fastapi-mail", "yagmail", "javamail", "rails", "grafana", "postfix", "compose", "kubernetes" or "env"
+    (variables whose reader is not known). ``roles``
     maps a role of `ROLES` to its setting. ``environment`` is "production", "development", … or "" when there is one
     only. ``place`` is where the transport is made.
     """
@@ -111,7 +112,8 @@ class SourceMark:
     """Something in source that a rule judges. ``kind`` is one of
 
     "transport-per-request", "whole-from-encoded" (Header("名称 <a@b>", "utf-8")), "hard-coded-secret",
-    "client-exposed-secret", "verification-off", "old-tls-cipher".
+    "client-exposed-secret", "verification-off", "old-tls-cipher", "connection-per-message" (made inside a loop),
+    "mailers-and-email-settings" (Django).
     """
 
     kind: str

@@ -98,9 +98,10 @@ class ValueFault:
     """Something about how a value was written. ``kind`` is one of
 
     "trailing-blank", "leading-blank", "quotes-kept", "carriage-return", "byte-order-mark", "comment-cut" (a # began a
-    comment in what was meant as the value), "expanded" (a $ was taken for a variable), "url-part-not-encoded",
-    "unclosed-quote", "duplicate" (set again later in the same file), "blank-unquoted" (a blank that stops the loader),
-    "circle" (variables that stand for each other). ``detail`` never holds a secret's text.
+    comment in what was meant as the value), "comment-kept" (a # that begins no comment for this loader),
+    "expanded" (a $ was taken for a variable), "url-part-not-encoded", "unclosed-quote", "duplicate" (set again later
+    in the same file), "blank-unquoted" (a blank that stops the loader), "circle" (variables that stand for each other).
+    ``detail`` never holds a secret's text.
     """
 
     kind: str

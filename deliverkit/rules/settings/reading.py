@@ -21,6 +21,7 @@ from deliverkit.rules.settings.placeholders import placeholder
 
 _LONGEST = 200  # characters of a value that a finding shows
 SECRET_ROLES = frozenset(("password",))
+UNCHECKED_BY_DEFAULT = ("smtplib", "flask-mail", "yagmail")  # they check no certificate unless a context is given
 _ADDRESS = re.compile(r"[^\s<>@\"']+@[^\s<>@\"']+")
 _STAGES = ("APP_ENV", "NODE_ENV", "RAILS_ENV", "DJANGO_ENV", "FLASK_ENV", "ENVIRONMENT", "SPRING_PROFILES_ACTIVE")
 _PRODUCTION = frozenset(("production", "prod"))

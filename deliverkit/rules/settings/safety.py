@@ -11,7 +11,7 @@ from deliverkit.facts.base import needs
 from deliverkit.facts.settings.model import MailSettings
 from deliverkit.findings import Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at, smtp, where
+from deliverkit.rules.settings.reading import UNCHECKED_BY_DEFAULT, at, smtp, where
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _FQDN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\.?")
@@ -27,6 +27,8 @@ def certificate_is_not_checked(facts: MailSettings) -> Findings:
     Fix: switch the check on; give a private authority's certificate as the trusted one (ca) instead.
     """
     plan = smtp(facts)
+    if facts.framework in UNCHECKED_BY_DEFAULT and facts.setting("verify") is None:
+        return  # nobody switched it off: another rule says what this library does by itself
     if not plan.verify and plan.mode != "clear" and where(plan.host) == "public":
         yield finding(f"{plan.host}:{plan.port}: any certificate is taken", at=at(facts, "verify"))
 

@@ -26,7 +26,14 @@ def value(written: str, dialect: str) -> tuple[object, tuple[str, ...]]:
         ("ab#cd", "node", "ab", ("comment-cut",)),
         ("ab#cd", "python-dotenv", "ab#cd", ()),
         ("ab #cd", "python-dotenv", "ab", ()),
-        ("ab #cd", "decouple", "ab #cd", ()),
+        ("ab #cd", "decouple", "ab #cd", ("comment-kept",)),
+        ("ab #cd", "environ", "ab #cd", ("comment-kept",)),
+        ('"ab" #cd', "environ", '"ab" #cd', ("comment-kept", "quotes-kept")),
+        ("ab ", "environ", "ab ", ("trailing-blank",)),
+        ("#cd", "python-dotenv", "#cd", ()),
+        (" #cd", "python-dotenv", "", ()),
+        ("\\${X}", "python-dotenv", "\\1", ("expanded",)),
+        ("${LATER}", "python-dotenv", "", ("expanded",)),
         ('"ab#cd"', "node", "ab#cd", ()),
         ("'ab#cd'", "laravel", "ab#cd", ()),
         ('"ab"', "docker", '"ab"', ("quotes-kept",)),
@@ -59,7 +66,7 @@ def test_line_ends_marks_and_line_numbers() -> None:
     }  # fmt: skip
     assert [fault.kind for fault in found.values["A"].faults] == ["duplicate"]
     assert [unread.place.line for unread in found.unread] == [7]
-    spoiled = read_dotenv("\ufeffA=1\nB=2\n", ".env", DIALECTS["python-dotenv"])
+    spoiled = read_dotenv("\ufeffA=1\nB=2\n", ".env", DIALECTS["ruby"])
     assert set(spoiled.values) == {"B"} and "byte order mark" in spoiled.unread[0].why
     assert read_dotenv("A=1\r\n", ".env", DIALECTS["docker"]).values["A"].value == "1\r"
 
