@@ -14,6 +14,7 @@ from deliverkit.facts.settings.values import Place
 from tests.facts.settings.told import read_all, read_one
 
 APP = "module Shop\n  class Application < Rails::Application\n  end\nend\n"
+TEST = "  config.action_mailer.delivery_method = :test\n"
 DOTENV = 'gem "dotenv-rails"\n'
 
 
@@ -23,7 +24,7 @@ def app(settings: str, *, more: str = "", env: str = "", gemfile: str = DOTENV, 
     return {
         "config/application.rb": APP,
         "config/environments/production.rb": f"Rails.application.configure do\n{more}{body}end\n",
-        "config/environments/test.rb": "Rails.application.configure do\n  config.action_mailer.delivery_method = :test\nend\n",
+        "config/environments/test.rb": f"Rails.application.configure do\n{TEST}end\n",
         "Gemfile": gemfile,
         "Gemfile.lock": f"    mail ({mail})\n",
         ".env": env,
@@ -154,8 +155,9 @@ def test_environments_and_sender() -> None:
     assert found[0].roles["from"].value == "ann@shop.example" and found[0].roles["raise-errors"].value is False
 
 
-_PIECES = ("x", "=", "ENV['H']", "{", "}", "a:", ":b =>", "if", "end", "do", ".to_i", "||", "(", ")", "\n", "nil",
-           "?", ":", "config.action_mailer.smtp_settings", '"#{', '}"', "unless", "ENV.fetch('X')", "!", "==")  # fmt: skip
+_PIECES = ("x", "=", "ENV['H']", "{", "}", "a:", ":b =>", "if", "end", "do", ".to_i", "||", "(", ")", "\n", "nil", "?",
+           ":", "config.action_mailer.smtp_settings", '"#{', '}"', "unless", "ENV.fetch('X')",
+           "!", "==")  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=25))

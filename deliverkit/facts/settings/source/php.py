@@ -85,6 +85,8 @@ class Program:
         """What an expression is."""
         if depth > _DEEPEST:
             return Unknown(shown(node), "it goes on for too long", line_of(node))
+        if node.has_error:  # the grammar gave up here: what it made of the rest is a guess
+            return Unknown(shown(node), "it could not be parsed", line_of(node))
         step = _STEPS.get(node.type)
         if step is not None:
             return step(self, node, module, depth + 1)

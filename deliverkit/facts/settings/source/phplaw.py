@@ -25,28 +25,44 @@ def text(value: Any) -> str:
     return "1" if value is True else str(value)
 
 
+_NUMERIC = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
+
+
 def number(value: Any) -> int:
-    """PHP manual, Integers: the digits at the beginning of a text, 0 without any."""
-    if isinstance(value, (bool, int)):
-        return int(value)
+    """PHP manual, Integers and Numeric strings: the number at the beginning of a text, 0 without any."""
+    if isinstance(value, str):
+        match = _NUMERIC.match(value[:100])
+        value = 0 if match is None else int(match[1]) if re.fullmatch(r"[+-]?\d+", match[1]) else float(match[1])
     if isinstance(value, float):
         return int(value) if abs(value) < 1e18 else 0
-    match = re.match(r"\s*[+-]?\d{1,18}", text(value))
-    return int(match[0]) if match else 0
+    return int(value or 0)
 
 
 def same(a: Any, b: Any) -> bool:
+    """``===``: of one type and equal."""
     return type(a) is type(b) and bool(a == b)
 
 
 def loosely(a: Any, b: Any) -> bool:
-    """PHP 8 manual, Comparison: a bool or null by truth, a number with a numeric text by number, else as texts."""
-    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+    """PHP 8 manual, Comparison: a bool by truth, null as "" beside a text and by truth beside the rest, numbers and
+    numeric texts by number, other texts as they are.
+    """
+    if isinstance(a, bool) or isinstance(b, bool):
         return truthy(a) == truthy(b)
-    try:
-        return float(a) == float(b)
-    except ValueError:
-        return text(a) == text(b)
+    if a is None or b is None:
+        return text(a) == text(b) if isinstance(a, str) or isinstance(b, str) else truthy(a) == truthy(b)
+    x, y = _numeric(a), _numeric(b)
+    return x == y if x is not None and y is not None else text(a) == text(b)
+
+
+def _numeric(value: Any) -> float | int | None:
+    """The number that a numeric text is, blanks around it allowed; None for another text."""
+    if not isinstance(value, str):
+        return value if isinstance(value, (int, float)) else None
+    match = _NUMERIC.fullmatch(value.rstrip(" \t\n\r\v\f")[:400])
+    if match is None:
+        return None
+    return int(match[1]) if re.fullmatch(r"[+-]?\d+", match[1]) else float(match[1])
 
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {

@@ -59,6 +59,8 @@ class Evaluator:
         """What an expression is."""
         if depth > _DEEPEST:
             return self.unknown(node, "it goes on for too long")
+        if node.has_error:  # the grammar gave up here: what it made of the rest is a guess
+            return self.unknown(node, "it could not be parsed")
         step = _STEPS.get(node.type)
         if step is None:
             return self.unknown(node, f"only a run could tell ({node.type.replace('_', ' ')})")
