@@ -11,7 +11,7 @@ from deliverkit.facts.base import NotApplicable, needs
 from deliverkit.facts.settings.model import AppFacts, MailSettings, SourceMark
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.settings.reading import at
+from deliverkit.rules.settings.reading import at, change
 
 _SMTP_ONLY = ("host", "port", "user", "password", "secure")
 
@@ -52,7 +52,9 @@ def settings_the_framework_refuses(facts: MailSettings) -> Findings:
     if facts.framework not in ("laravel", "symfony", "phpmailer", "rails"):
         raise NotApplicable
     if facts.plan.delivery == "refused":
-        yield finding(facts.plan.why, at=at(facts, "url", "secure", "backend", "starttls"))
+        scheme = facts.setting("secure") if facts.framework == "laravel" and "scheme" in facts.plan.why else None
+        fix = None if scheme is None else change(scheme, '"smtp" (port 587) or "smtps" (port 465)')
+        yield finding(facts.plan.why, at=at(facts, "url", "secure", "backend", "starttls"), fix=fix)
 
 
 @rule("SET072", Severity.WARNING, "good practice: Rails guide, Action Mailer Basics (raise_delivery_errors)")
@@ -66,7 +68,7 @@ def delivery_errors_swallowed(facts: MailSettings) -> Findings:
     if not facts.production or facts.plan.delivery != "smtp":
         raise NotApplicable
     if setting.value is False:
-        yield finding("raise_delivery_errors is false", at=at(facts, "raise-errors"))
+        yield finding("raise_delivery_errors is false", at=at(facts, "raise-errors"), fix=change(setting, "true"))
 
 
 @rule("SET073", Severity.ERROR, "good practice: PHPMailer README, isSMTP()")
@@ -81,7 +83,9 @@ def smtp_settings_of_a_mailer_that_uses_mail(facts: MailSettings) -> Findings:
         raise NotApplicable
     given = [role for role in _SMTP_ONLY if facts.setting(role) is not None]
     if facts.plan.delivery == "sendmail" and {"host", "user", "password"} & set(given):
-        yield finding(f"{', '.join(given)} set, and mail() sends: {facts.plan.why}", at=at(facts, *given))
+        first = facts.setting("host") or facts.setting("user") or facts.setting("password")
+        fix = f"at {facts.place}, add {needs(first).name.partition('->')[0]}->isSMTP(); before it sends"
+        yield finding(f"{', '.join(given)} set, and mail() sends: {facts.plan.why}", at=at(facts, *given), fix=fix)
 
 
 @rule("SET074", Severity.ERROR, "good practice: vlucas/phpdotenv README, Putenv and Getenv")

@@ -93,6 +93,14 @@ def test_what_only_a_run_could_tell(expression: str, before: str) -> None:
     assert isinstance(value(expression, before), Unknown)
 
 
+def test_doubling_ends() -> None:
+    """Each expression is evaluated once, and no text grows without bounds."""
+    before = "$a0 = 'a';\n" + "\n".join(f"$a{n + 1} = $a{n} . $a{n} . $a{n};" for n in range(30))
+    found = value("$a12", before)
+    assert isinstance(found, Known) and 60_000 < len(found.value) <= phplaw.LONGEST
+    assert isinstance(value("$a30", before), Unknown)
+
+
 def test_a_variable_keeps_its_setting_through_conversions() -> None:
     """What the evidence points at."""
     found = value("(int) trim($_ENV['PORT'])")

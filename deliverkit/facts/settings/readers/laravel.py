@@ -66,6 +66,9 @@ def read(look: Look) -> Iterator[MailSettings]:
             if config is None:
                 look.unread.append(Unread(Place(app.config or artisan), "", "it returns no array that can be followed"))
                 continue
+            if not variables.values:
+                why = "no .env is here: the defaults stand for what the variables may be set to where the program runs"
+                look.unread.append(Unread(Place(app.config or artisan), "env(…)", why))
             yield from _mailers(app, config, environment, Place(app.config or artisan))
             look.marks.extend(_ignored(look, app, variables))
 
@@ -243,10 +246,11 @@ class _Mailer:
             self.options["url"] = url
         password = taken.password.reveal() if taken.password is not None else None
         told = {"host": taken.host, "port": taken.port, "username": taken.user, "password": password}
+        origin = url.setting.origin if url.setting is not None else None
         for name, value in {**taken.options, **told, "transport": taken.scheme}.items():
             if value is not None:
-                hidden = None if name == "password" else url.setting
-                self.options[name] = Known(value, url.file, url.line, hidden)
+                part = origin and Setting(f"{name} of {origin.name}", value, origin.place, origin.layer)
+                self.options[name] = Known(value, url.file, url.line, part)
 
     def settings(self, config: Mapping[str, Value], environment: str) -> MailSettings:
         """The mailer in one environment."""

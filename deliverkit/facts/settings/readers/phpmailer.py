@@ -55,21 +55,26 @@ class _Mailer:
 def read(look: Look) -> Iterator[MailSettings]:
     """Every mailer that source sets up, as far as one function (or one class) does it."""
     told = False
+    loaders: dict[str, bool] = {}  # of each application: whether its Dotenv leaves getenv() without what it reads
     for path in look.tree.paths:
         if not path.endswith((".php", ".inc.php", ".phtml")):
             continue
         text = look.tree.text(path)
-        if text is None or "phpmailer" not in text.lower() or re.search(r"^\s*class (?:PHPMailer|SMTP)\b", text, re.M):
+        if (
+            text is None
+            or "phpmailer" not in text.lower()
+            or re.search(r"^[ \t]*class (?:PHPMailer|SMTP)\b", text, re.M)
+        ):
             continue
         if not available(path):
             if not told:
                 look.unread.append(Unread(Place(path), "PHPMailer", LACKING))
             told = True
             continue
-        yield from _of_a_file(look, path)
+        yield from _of_a_file(look, path, loaders)
 
 
-def _of_a_file(look: Look, path: str) -> Iterator[MailSettings]:
+def _of_a_file(look: Look, path: str, loaders: dict[str, bool]) -> Iterator[MailSettings]:
     folder = _application(look, path)
     variables = look.variables(look.asked or "", convention="phpdotenv", folder=folder)
     program = php.Program(look.tree, variables.get, look.uses)
@@ -79,7 +84,9 @@ def _of_a_file(look: Look, path: str) -> Iterator[MailSettings]:
     mailers = [one for one in _mailers(module) if one.telling]
     if not mailers:
         return
-    if _without_putenv(look, folder):
+    if folder not in loaders:
+        loaders[folder] = _without_putenv(look, folder)
+    if loaders[folder]:
         program = program.with_lookup(variables.get, lambda name: of_process(variables, name))
         look.marks.extend(_unseen(module, variables))
     for mailer in mailers:

@@ -223,7 +223,9 @@ def masked_dsn(text: str) -> str:
         return f"{match[1]}://{user}{':***' if colon else ''}@"
 
     several = re.match(r"\s*\w+\(", text) is not None
-    credentials = r"([A-Za-z][A-Za-z0-9+.-]*)://(\S*)@" if several else r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)@"
+    credentials = (
+        r"\b([A-Za-z][A-Za-z0-9+.-]{0,40})://(\S*)@" if several else r"\b([A-Za-z][A-Za-z0-9+.-]{0,40})://(.*)@"
+    )
     return re.sub(credentials, hidden_in, text, flags=re.DOTALL)
 
 

@@ -65,6 +65,7 @@ class Program:
         self.getenv = lookup  # Dotenv's immutable repository sets $_ENV and $_SERVER, and not what getenv() reads
         self._paths = frozenset(tree.paths)
         self._modules: dict[str, Module | None] = {}
+        self._known: dict[tuple[str, int], Value] = {}  # each expression once: $b = $a . $a, $c = $b . $b, …
 
     def with_lookup(self, lookup: Lookup, getenv: Lookup | None = None) -> Program:
         """The same program with other variables: another environment. ``getenv`` where getenv() sees others."""
@@ -85,6 +86,13 @@ class Program:
         """What an expression is."""
         if depth > _DEEPEST:
             return Unknown(shown(node), "it goes on for too long", line_of(node))
+        key = (module.path, node.id)
+        if key not in self._known:
+            self._known[key] = Unknown(shown(node), "it stands for itself", line_of(node))  # until it is known
+            self._known[key] = self._value(node, module, depth)
+        return self._known[key]
+
+    def _value(self, node: Node, module: Module, depth: int) -> Value:
         if node.has_error:  # the grammar gave up here: what it made of the rest is a guess
             return Unknown(shown(node), "it could not be parsed", line_of(node))
         step = _STEPS.get(node.type)
@@ -211,7 +219,7 @@ def _scopes(node: Node, name: str) -> Iterator[int]:
         text = text_of(one)
         if one.type.startswith("anonymous") and re.search(rf"\buse\s*\([^)]*\${name}\b", text[:2000]):
             continue
-        if not re.search(rf"\bglobal\b[^;]*\${name}\b", text):
+        if not re.search(rf"\bglobal\b[^;]{{0,500}}\${name}\b", text):
             return
     yield -1
 

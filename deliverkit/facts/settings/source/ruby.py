@@ -54,11 +54,18 @@ class Evaluator:
         self.script = script
         self.lookup = lookup
         self.used = used
+        self._known: dict[int, Value] = {}  # each expression once: b = a + a, c = b + b, …
 
     def value(self, node: Node, depth: int = 0) -> Value:
         """What an expression is."""
         if depth > _DEEPEST:
             return self.unknown(node, "it goes on for too long")
+        if node.id not in self._known:
+            self._known[node.id] = self.unknown(node, "it stands for itself")  # until it is known
+            self._known[node.id] = self._value(node, depth)
+        return self._known[node.id]
+
+    def _value(self, node: Node, depth: int) -> Value:
         if node.has_error:  # the grammar gave up here: what it made of the rest is a guess
             return self.unknown(node, "it could not be parsed")
         step = _STEPS.get(node.type)
