@@ -54,7 +54,8 @@ def settings_the_framework_refuses(facts: MailSettings) -> Findings:
     if facts.plan.delivery == "refused":
         scheme = facts.setting("secure") if facts.framework == "laravel" and "scheme" in facts.plan.why else None
         fix = None if scheme is None else change(scheme, '"smtp" (port 587) or "smtps" (port 465)')
-        yield finding(facts.plan.why, at=at(facts, "url", "secure", "backend", "starttls"), fix=fix)
+        roles = ("secure",) if scheme is not None else ("url", "secure", "backend", "starttls")
+        yield finding(facts.plan.why, at=at(facts, *roles), fix=fix)
 
 
 @rule("SET072", Severity.WARNING, "good practice: Rails guide, Action Mailer Basics (raise_delivery_errors)")

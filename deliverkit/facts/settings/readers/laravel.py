@@ -86,7 +86,7 @@ def _application(look: Look, folder: str) -> _App | None:
         config = None
     if config is None and not any(path.startswith(inside(".env")) for path in look.tree.paths):
         return None
-    if look.tree.text(inside("bootstrap/cache/config.php")) is not None:
+    if inside("bootstrap/cache/config.php") in look.tree.paths:
         why = "configuration is cached here: until `php artisan config:clear`, no variable is read from a file"
         look.unread.append(Unread(Place(inside("bootstrap/cache/config.php")), "", why))
     return _App(folder, major, version, config)

@@ -142,7 +142,7 @@ def _lookup(look: Look, folder: str, environment: str) -> Any:
 
 def _has_dotenv(look: Look, folder: str, environment: str) -> bool:
     groups: list[str] | None = None
-    for line in (look.tree.text(f"{folder}/Gemfile".lstrip("/")) or "").splitlines():
+    for line in _text(look.tree, folder, "Gemfile").splitlines():
         bare = line.split("#")[0].strip()
         if bare.startswith("group ") and bare.endswith("do"):
             groups = re.findall(r":(\w+)", bare)
@@ -155,8 +155,13 @@ def _has_dotenv(look: Look, folder: str, environment: str) -> bool:
     return False
 
 
+def _text(tree: Tree, folder: str, name: str) -> str:
+    path = f"{folder}/{name}".lstrip("/")
+    return (tree.text(path) or "") if path in tree.paths else ""
+
+
 def _mail_version(look: Look, folder: str) -> str | None:
-    match = re.search(r"^ {4}mail \(([\d.]+)\)", look.tree.text(f"{folder}/Gemfile.lock".lstrip("/")) or "", re.M)
+    match = re.search(r"^ {4}mail \(([\d.]+)\)", _text(look.tree, folder, "Gemfile.lock"), re.M)
     return match[1] if match else None
 
 
