@@ -348,7 +348,9 @@ def _ignored(look: Look, app: _App, variables: Variables) -> Iterator[SourceMark
     if not names:
         return
     prefix = f"{app.folder}/" if app.folder else ""
-    texts = [look.tree.text(p) or "" for p in look.tree.paths if p.startswith(prefix) and p.endswith(".php")]
+    source = [path for path in look.tree.paths if path.startswith(prefix) and path.endswith(".php")]
     for name, setting in names.items():
-        if setting.place is not None and setting.value not in (None, "", "null") and not any(name in t for t in texts):
+        if setting.place is None or setting.value in (None, "", "null"):
+            continue
+        if not any(look.tree.mentions(path, name) for path in source):
             yield SourceMark("variable-not-read", setting.place, f"{name} is set, and {app.config} does not read it")

@@ -57,15 +57,11 @@ def read(look: Look) -> Iterator[MailSettings]:
     told = False
     loaders: dict[str, bool] = {}  # of each application: whether its Dotenv leaves getenv() without what it reads
     for path in look.tree.paths:
-        if not path.endswith((".php", ".inc.php", ".phtml")):
+        if not path.endswith(".php") or not look.tree.mentions(path, "PHPMailer", "phpmailer"):
             continue
         text = look.tree.text(path)
-        if (
-            text is None
-            or "phpmailer" not in text.lower()
-            or re.search(r"^[ \t]*class (?:PHPMailer|SMTP)\b", text, re.M)
-        ):
-            continue
+        if text is None or re.search(r"^[ \t]*class (?:PHPMailer|SMTP)\b", text, re.MULTILINE):
+            continue  # not to be read, or a copy of the library
         if not available(path):
             if not told:
                 look.unread.append(Unread(Place(path), "PHPMailer", LACKING))
@@ -105,7 +101,8 @@ def _application(look: Look, path: str) -> str:
 def _without_putenv(look: Look, folder: str) -> bool:
     """True if a Dotenv loads the files that sets $_ENV and $_SERVER only (vlucas/phpdotenv 5, "Putenv and Getenv")."""
     prefix = f"{folder}/" if folder else ""
-    texts = [look.tree.text(p) or "" for p in look.tree.paths if p.startswith(prefix) and p.endswith(".php")]
+    source = [p for p in look.tree.paths if p.startswith(prefix) and p.endswith(".php")]
+    texts = [look.tree.text(p) or "" for p in source if look.tree.mentions(p, "Dotenv", "putenv")]
     loads = any(re.search(r"Dotenv::create(?:Imm|M)utable\s*\(", text) for text in texts)
     return loads and not any("createUnsafe" in text or "putenv(" in text for text in texts)
 
