@@ -47,6 +47,8 @@ def _transport(one: MailSettings, width: int) -> list[str]:
 
 def _planned(plan: Plan) -> str:
     delivery, host, port, mode, why = (_fact(plan, name) for name in ("delivery", "host", "port", "mode", "why"))
+    if delivery == "refused":
+        return f"nothing is sent: {why}"
     if delivery != "smtp":
         return f"mail goes to: {delivery}"
     return f"{host}:{port}, {_MODES.get(mode, mode)}{f': {why}' if why else ''}"

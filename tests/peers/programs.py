@@ -24,6 +24,7 @@ PROGRAMS = {
     "node": "program node",
     "nodemailer": "node nodemailer",
     "mailauth": "node mailauth",
+    "php": "program php",
     "phpmailer": "php libphp-phpmailer/autoload.php",
     "mail-dkim": "perl Mail::DKIM::Verifier",
     "opendkim": "server opendkim",

@@ -62,6 +62,7 @@ CONVENTIONS = {
             "laravel", "laravel", (".env.{env}", ".env"), "Laravel documentation, Environment Configuration",
             exclusive=True,
         ),
+        Convention("phpdotenv", "laravel", (".env",), "vlucas/phpdotenv README: variables that are set are kept"),
         Convention(
             "symfony", "symfony", (".env.{env}.local", ".env.{env}", ".env.local", ".env"),
             "Symfony documentation, Configuring Environment Variables in .env Files",

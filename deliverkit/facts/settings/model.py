@@ -29,8 +29,9 @@ class Plan(Facts):
     """What the framework will do, by its own documented rules. A field nobody can tell is missing, with the reason.
 
     ``delivery`` is "smtp", or what happens to mail instead: "log", "console", "file", "memory", "none", "api",
-    "sendmail", "lmtp". ``why`` says in one sentence which law of the framework made ``mode`` what it is. Times in
-    seconds; None: the framework waits for ever. ``mechanism`` None: the framework chooses among what the server offers.
+    "sendmail", "lmtp"; "refused" where the framework stops before it connects, and ``why`` says at what. ``why`` says
+    in one sentence which law of the framework made ``mode`` what it is. Times in seconds; None: the framework waits for
+    ever. ``mechanism`` None: the framework chooses among what the server offers.
     """
 
     delivery: str
@@ -113,7 +114,8 @@ class SourceMark:
 
     "transport-per-request", "whole-from-encoded" (Header("名称 <a@b>", "utf-8")), "hard-coded-secret",
     "client-exposed-secret", "verification-off", "old-tls-cipher", "connection-per-message" (made inside a loop),
-    "mailers-and-email-settings" (Django).
+    "mailers-and-email-settings" (Django), "variable-not-read" (of a framework's configuration), "getenv-without-putenv"
+    (PHP's getenv of what Dotenv sets in $_ENV only).
     """
 
     kind: str

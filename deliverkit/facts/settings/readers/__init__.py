@@ -71,7 +71,7 @@ class Look:
 
 Reader: TypeAlias = Callable[[Look], Iterator[MailSettings]]
 
-READERS: tuple[str, ...] = ("nodemailer", "laravel", "django", "smtplib")
+READERS: tuple[str, ...] = ("nodemailer", "laravel", "django", "smtplib", "symfony", "phpmailer", "rails")
 """The files below this folder, in the order in which they are asked."""
 
 

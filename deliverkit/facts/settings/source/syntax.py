@@ -1,4 +1,4 @@
-"""Syntax trees of JavaScript, TypeScript and PHP, by tree-sitter (extra ``source``), bounded.
+"""Syntax trees of JavaScript, TypeScript, PHP and Ruby, by tree-sitter (extra ``source``), bounded.
 
 What this file will not do: know what a node means for mail.
 """
@@ -30,6 +30,7 @@ GRAMMARS = {
     ".cts": ("tree_sitter_typescript", "language_typescript"),
     ".tsx": ("tree_sitter_typescript", "language_tsx"),
     ".php": ("tree_sitter_php", "language_php"),
+    ".rb": ("tree_sitter_ruby", "language"),
 }
 LACKING = "source is read with the extra: pip install 'deliverkit[source]'"
 
