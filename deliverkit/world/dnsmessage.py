@@ -20,6 +20,7 @@ _PLAIN_QUERY = b"\x01\x20\0\x01\0\0\0\0\0\0"  # RD and AD; one question
 _EDNS_QUERY = b"\x01\x20\0\x01\0\0\0\0\0\x01"
 _OPT = b"\0\0\x29" + PAYLOAD.to_bytes(2, "big") + b"\0\0\0\0\0\0"  # RFC 6891 §6.1.2
 _LETTERS = b"-.0123456789_abcdefghijklmnopqrstuvwxyz"
+_PLAIN_LETTERS = _LETTERS.replace(b".", b"")
 _LENGTHS = {size: bytes([size]) for size in range(1, 64)}
 _TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52, "SPF": 99}
 _ENDS = {number: b"\0" + number.to_bytes(2, "big") + _IN for number in _TYPES.values()}
@@ -45,14 +46,27 @@ class Asked(NamedTuple):
         return _EDNS_QUERY + self.section + _OPT if edns else _PLAIN_QUERY + self.section
 
 
+def _label(label: bytes) -> bytes:
+    """A plain label on the wire. Raises KeyError."""
+    if label.translate(None, _PLAIN_LETTERS):
+        raise KeyError
+    return _LENGTHS[len(label)] + label
+
+
+@functools.lru_cache(maxsize=4096)  # many questions are about names below one
+def _plain_section(name: str) -> bytes:
+    """A name of plain labels on the wire, without the root. Raises KeyError or UnicodeEncodeError."""
+    return b"".join(map(_label, name.encode("ascii").split(b".")))
+
+
 def asked(question: Question) -> Asked:
     """Write the question section. Raises BadQuestion."""
     name, type_ = question.name, _TYPES.get(question.type) or type_number(question.type)
     try:
-        octets = name.encode("ascii")
-        if octets.translate(None, _LETTERS) or len(octets) > 253:
+        first, _, rest = name.partition(".")
+        section = _label(first.encode("ascii")) + (_plain_section(rest) if rest else b"")
+        if len(name) > 253:
             raise KeyError
-        section = b"".join([_LENGTHS[len(label)] + label for label in octets.split(b".")])
         plain = name
     except (KeyError, UnicodeEncodeError):  # an odd octet, an empty label or one too long, the root, a final dot
         labels = split_labels(name)

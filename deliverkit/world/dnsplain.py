@@ -41,6 +41,12 @@ _COMMON_OPT = frozenset(
     b"\0\0\x29" + size.to_bytes(2, "big") + b"\0\0\0\0\0\0" for size in (512, 1220, 1232, 1280, 1400, 1452, 4096)
 )
 
+_MOST_NOES = 4096
+_noes: dict[tuple[bytes, int, str, int], int] = {}
+"""What follows the question in a "no" that was read, where it began, the name but for its first label, and how many
+additional records: how long it may be remembered. Whoever looks for selectors hears the same "no" eighty times. Equal
+keys are read alike: pointers into the question find labels at the same places, of the same length."""
+
 Names: TypeAlias = "list[tuple[int, int, str, int]]"
 """The names read so far: where their own labels begin and end, the whole name, how many pointers it took."""
 
@@ -89,6 +95,10 @@ def _read(octets: bytes, asked: bytes, name: str, type_: int) -> Said:
     at = 12 + len(asked)
     if questions != 1 or (octets[12:at] != asked and not _same_question(octets[12:at], asked)):
         raise _Unusual
+    if authorities == 1 and not answers:
+        no = (octets[at:], at, name.partition(".")[2], additionals)
+        if (ttl_known := _noes.get(no)) is not None:
+            return _no(no_name, ttl_known, name, flags)
     names: Names = [(12, 12 + len(name), name, 0)]
     records: dict[Any, None] = {}  # a set that keeps its order: the same record twice is one (RFC 2181 §5)
     chain: list[str] = []
@@ -137,6 +147,11 @@ def _read(octets: bytes, asked: bytes, name: str, type_: int) -> Said:
         at = _skip_additional(octets, at, additionals, names)
     if at != len(octets):
         raise _Unusual
+    if says_no and not answers:
+        if len(_noes) >= _MOST_NOES:
+            _noes.clear()
+        _noes[no] = ttl
+        return _no(no_name, ttl, name, flags)
     return Said(
         "NXDOMAIN" if no_name else "NOERROR",
         tuple(records),
@@ -148,6 +163,11 @@ def _read(octets: bytes, asked: bytes, name: str, type_: int) -> Said:
         flags & _AD != 0,
         not (records or chain or says_no or no_name or flags & (_AA | _RA)),
     )
+
+
+def _no(no_name: bool, ttl: int, name: str, flags: int) -> Said:
+    """A plain "no": the SOA says how long it may be remembered."""
+    return Said("NXDOMAIN" if no_name else "NOERROR", (), ttl, (), name, True, False, flags & _AD != 0, False)
 
 
 def _same_question(echo: bytes, asked: bytes) -> bool:
