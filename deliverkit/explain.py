@@ -95,6 +95,8 @@ class Explained:
 
 def looks_like_words(text: str) -> bool:
     """True if this is a reply or an error's text, and no name of a rule."""
+    if re.fullmatch(r"[A-Za-z]+ \d{1,3}", text):  # "spf 4"
+        return False
     return len(text.split()) > 1 or re.match(r"[2-5]\d\d(\D|$)", text) is not None
 
 
