@@ -502,7 +502,7 @@ def test_what_only_a_run_could_tell_is_not_guessed(good: ssl.SSLContext, ca_file
     said = starttls(good, *AUTH, AUTH="235 ok")
     report = against(said, auth=False, more="auth: getAuth(), tls: { rejectUnauthorized: check() },", ca_file=ca_file)
     assert broke(report) == ("AUTH", None)
-    assert "not known from the settings" in report.facts["steps"][-1].detail
+    assert "is not known without running the program" in report.facts["steps"][-1].detail
     report = run(examined(ToldTree({"mail.js": 'require("nodemailer").createTransport({ host: find(), port: 587 });'})))
     assert [(s.name, s.ok) for s in report.facts["steps"]] in ([("resolve", None)], [])
 
