@@ -91,7 +91,7 @@ def examined(
 ) -> AppFacts:
     """What every reader finds in the tree."""
     look = Look(tree, options.process, options.environment, options.env_files)
-    found: list[MailSettings] = []
+    found = look.found
     for word in READERS:
         say(f"{name}: looking for {word}")
         found.extend(reader(word)(look))
@@ -114,7 +114,7 @@ def examined(
 
 def _chosen(found: list[MailSettings], asked: str | None) -> tuple[MailSettings, ...]:
     """The environment asked for; else production where there is one, each apart otherwise. Twins are said once."""
-    if asked is None and any(one.environment == "production" for one in found):
+    if asked is None and any(one.production and one.environment for one in found):
         found = [one for one in found if one.production]
     seen: dict[Any, MailSettings] = {}
     for one in found:

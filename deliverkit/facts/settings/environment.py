@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from deliverkit.facts.settings.blocks import Block, layers_of
 from deliverkit.facts.settings.dotenv import DIALECTS, read_dotenv
 from deliverkit.facts.settings.tree import Tree, folders
 from deliverkit.facts.settings.values import PROCESS, Place, Setting, Unread
@@ -69,6 +70,7 @@ CONVENTIONS = {
         ),
         Convention("rails", "ruby", _FOUR, "dotenv for Ruby README, Rails"),
         Convention("compose", "compose", (".env",), "Docker Compose documentation: the shell wins over .env"),
+        Convention("java", "compose", (".env",), "dotenv-java and spring-dotenv READMEs: the environment wins"),
     )
 }  # fmt: skip
 _SPECIAL = re.compile(r"\.env\.([A-Za-z][\w-]*?)(?:\.local)?")
@@ -109,12 +111,14 @@ def variables(
     process: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None,
     files: Iterable[str] | None = None,
+    blocks: Iterable[Block] = (),
 ) -> Variables:
     """The variables of one environment, by a convention, for the files of one folder.
 
     ``process`` is the process's own environment, given only for the environment the program runs in here. ``given`` are
     files the user named (name to text): they are read like the convention's own, and win over those. ``files`` are
-    paths that the program itself names, the strongest first: they stand for the convention's own list.
+    paths that the program itself names, the strongest first: they stand for the convention's own list. ``blocks`` are
+    what containers are started with: as strong as the process, whose own variables win, or weaker than every file.
     """
     law = CONVENTIONS[convention]
     dialect = DIALECTS[law.dialect]
@@ -134,7 +138,10 @@ def variables(
             layers.insert(0, read.values)
             known = {**read.values, **known} if law.process_wins else {**known, **read.values}
             unread.extend(read.unread)
-    layers.insert(0 if law.process_wins else len(layers), own)
+    strong, weak = layers_of(blocks, environment, folder)
+    place = 0 if law.process_wins else len(layers)
+    layers[place:place] = [own, *strong]
+    layers.extend(weak)
     return Variables(environment, _won(layers), tuple(unread))
 
 

@@ -115,7 +115,7 @@ class SourceMark:
     "transport-per-request", "whole-from-encoded" (Header("名称 <a@b>", "utf-8")), "hard-coded-secret",
     "client-exposed-secret", "verification-off", "old-tls-cipher", "connection-per-message" (made inside a loop),
     "mailers-and-email-settings" (Django), "variable-not-read" (of a framework's configuration), "getenv-without-putenv"
-    (PHP's getenv of what Dotenv sets in $_ENV only).
+    (PHP's getenv of what Dotenv sets in $_ENV only), "property-never-read" (JavaMail).
     """
 
     kind: str

@@ -101,7 +101,8 @@ class ValueFault:
     comment in what was meant as the value), "comment-kept" (a # that begins no comment for this loader),
     "expanded" (a $ was taken for a variable), "url-part-not-encoded", "unclosed-quote", "duplicate" (set again later
     in the same file), "blank-unquoted" (a blank that stops the loader), "circle" (variables that stand for each other).
-    ``detail`` never holds a secret's text.
+    "not-base64" (data of a Kubernetes Secret), "not-bound" (Spring cannot convert it), "key-not-found" (in Postfix's
+    table of passwords). ``detail`` never holds a secret's text.
     """
 
     kind: str

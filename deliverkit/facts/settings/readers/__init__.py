@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from deliverkit.facts.settings.blocks import Block
 from deliverkit.facts.settings.environment import Variables, environments_of, variables
 from deliverkit.facts.settings.model import MailSettings, SendCall, SourceMark
 from deliverkit.facts.settings.tree import Tree
@@ -40,6 +41,14 @@ class Look:
     named: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     loaders: list[str] = field(default_factory=list)
     """Sources that mention a loader of files of variables."""
+    found: list[MailSettings] = field(default_factory=list)
+    """What the readers asked so far have found."""
+
+    @functools.cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The environments that containers of this tree are started with, read once."""
+        rooms = (import_module(f"deliverkit.facts.settings.readers.{name}") for name in ("compose", "kubernetes"))
+        return tuple(block for room in rooms for block in room.blocks(self))
 
     @functools.cached_property
     def present(self) -> frozenset[str]:
@@ -54,7 +63,14 @@ class Look:
         if key not in self.seen:
             own = self.process if environment in (self.asked, "") else None
             found = variables(
-                self.tree, environment, convention=convention, folder=folder, process=own, given=self.given, files=files
+                self.tree,
+                environment,
+                convention=convention,
+                folder=folder,
+                process=own,
+                given=self.given,
+                files=files,
+                blocks=self.blocks,
             )
             self.unread.extend(found.unread)
             self.seen[key] = found
@@ -71,7 +87,10 @@ class Look:
 
 Reader: TypeAlias = Callable[[Look], Iterator[MailSettings]]
 
-READERS: tuple[str, ...] = ("nodemailer", "laravel", "django", "smtplib", "symfony", "phpmailer", "rails")
+READERS: tuple[str, ...] = (
+    "nodemailer", "laravel", "django", "smtplib", "symfony", "phpmailer", "rails",
+    "spring", "javamail", "grafana", "postfix", "compose", "kubernetes",
+)  # fmt: skip
 """The files below this folder, in the order in which they are asked."""
 
 
