@@ -1,7 +1,7 @@
-"""YAML as nodes that keep their lines, by PyYAML (extra ``source``), bounded: size, depth, number of nodes, merges.
+"""YAML as nodes that keep their lines, by PyYAML (extra ``source``), bounded: size, depth, number of values.
 
-Aliases stay what they are, one node in several places; whoever walks has a budget, so that a file of aliases of aliases
-cannot grow. What this file will not do: make Python objects, or know what a key means.
+Aliases stay what they are, one node in several places; a document that they make grow without bound, or contain
+itself, is refused. What this file will not do: make Python objects, or know what a key means.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Node: TypeAlias = Any
 LARGEST = 1 << 19  # characters
 _DEEPEST = 100
 _MOST_EVENTS = 50_000
-_MOST_WALKED = 20_000  # nodes of one document, aliases counted each time
+_MOST_VALUES = 50_000  # of one document, aliases counted each time
 LACKING = "YAML is read with the extra: pip install 'deliverkit[source]'"
 
 
@@ -55,7 +55,13 @@ def read_yaml(text: str, file: str) -> Yaml:
         why, line = _bounded(yaml, text, loader)
         if why:
             return Yaml(unread=(Unread(Place(file, line), "", why),))
-        found.extend(node for node in yaml.compose_all(text, Loader=loader) if node is not None)
+        for node in yaml.compose_all(text, Loader=loader):
+            if node is None:
+                continue
+            if _refused(node):
+                told = "aliases make it grow without bound"
+                return Yaml(tuple(found), (Unread(Place(file, node.start_mark.line + 1), "", told),))
+            found.append(node)
     except (yaml.YAMLError, ValueError, RecursionError) as bad:
         mark = getattr(bad, "problem_mark", None)
         told = getattr(bad, "problem", None) or "a character that YAML does not allow"
@@ -77,27 +83,45 @@ def _bounded(yaml: Any, text: str, loader: Any) -> tuple[str, int | None]:
     return "", None
 
 
+def _refused(root: Node) -> bool:
+    """True for a document that holds itself, or is too large or too deep once its aliases are followed."""
+    known: dict[int, tuple[int, int] | None] = {}
+
+    def measured(node: Node) -> tuple[int, int]:
+        """Values and depth. An anchor stands before its aliases, so this recurs no deeper than the text is nested."""
+        if node.id == "scalar":
+            return 1, 0
+        if id(node) in known:
+            return known[id(node)] or (_MOST_VALUES + 1, 0)  # None: it is inside itself
+        known[id(node)] = None
+        inner = [part for one in node.value for part in (one if isinstance(one, tuple) else (one,))]
+        sizes = [measured(one) for one in inner]
+        told = 1 + sum(size for size, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
+        known[id(node)] = told
+        return told
+
+    size, depth = measured(root)
+    return size > _MOST_VALUES or depth > _DEEPEST
+
+
 def line_of(node: Node) -> int:
     """The line a node begins in, from 1."""
     line: int = node.start_mark.line + 1
     return line
 
 
-def pairs(node: Node, budget: list[int] | None = None) -> list[tuple[str, Node]]:
+def pairs(node: Node | None) -> list[tuple[str, Node]]:
     """The entries of a mapping, the last of a name winning, ``<<`` merged in below them; nothing for any other node."""
-    budget = [_MOST_WALKED] if budget is None else budget
-    if node is None or node.id != "mapping" or budget[0] <= 0:
+    if node is None or node.id != "mapping":
         return []
     own: dict[str, Node] = {}
     merged: dict[str, Node] = {}
-    budget[0] -= len(node.value) + 1
     for key, value in node.value:
         if key.id != "scalar":
             continue
         if key.value == "<<" and key.tag.endswith(":merge"):  # the earlier of several mappings wins
             for one in value.value if value.id == "sequence" else [value]:
-                if one is not node:
-                    merged = {**dict(pairs(one, budget)), **merged}
+                merged = {**dict(pairs(one)), **merged}
         else:
             own[str(key.value)] = value
     return list({**merged, **own}.items())
@@ -114,7 +138,7 @@ def get(node: Node, *path: str) -> Node | None:
 
 def items(node: Node | None) -> list[Node]:
     """The members of a sequence; nothing for any other node."""
-    return list(node.value[:_MOST_WALKED]) if node is not None and node.id == "sequence" else []
+    return list(node.value) if node is not None and node.id == "sequence" else []
 
 
 def scalar(node: Node | None) -> str | None:
@@ -124,18 +148,14 @@ def scalar(node: Node | None) -> str | None:
     return str(node.value)
 
 
-def flat(node: Node, prefix: str = "", budget: list[int] | None = None) -> Iterator[tuple[str, Node]]:
+def flat(node: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:
     """Every scalar below, under its whole name: ``a.b[0].c``, as Spring names properties."""
-    budget = [_MOST_WALKED] if budget is None else budget
-    budget[0] -= 1
-    if budget[0] <= 0:
-        return
     if node.id == "mapping":
-        for name, value in pairs(node, budget):
+        for name, value in pairs(node):
             inner = name if name.startswith("[") or not prefix else f".{name}"
-            yield from flat(value, f"{prefix}{inner}", budget)
+            yield from flat(value, f"{prefix}{inner}")
     elif node.id == "sequence":
         for at, value in enumerate(node.value):
-            yield from flat(value, f"{prefix}[{at}]", budget)
+            yield from flat(value, f"{prefix}[{at}]")
     else:
         yield prefix, node

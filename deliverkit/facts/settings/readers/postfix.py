@@ -33,7 +33,9 @@ _MANDATORY = ("encrypt", "dane-only", *_VERIFYING)
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DEEPEST = 10
 _LONGEST = 65_536
-_REFERENCE = re.compile(r"\$(?:\$|(\w+)|[{(]\s*(\w+)\s*(?:([?:])((?:[^{}]|\{[^{}]*\})*))?[})])", re.ASCII)
+_INSIDE = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*"  # braces within braces within braces, and no deeper
+_REFERENCE = re.compile(rf"\$(?:\$|(\w+)|[{{(]\s*(\w+)\s*(?:([?:])({_INSIDE}))?[}})])", re.ASCII)
+_EITHER = re.compile(rf"\s*\{{({_INSIDE})\}}\s*(?::\s*\{{({_INSIDE})\}}\s*)?", re.DOTALL)
 
 
 def read(look: Look) -> Iterator[MailSettings]:
@@ -94,8 +96,9 @@ class _Main:
             value = self.replaced(raw, depth + 1)
             if match[3] is None:
                 return value
-            wanted = bool(value) == (match[3] == "?")
-            return self.replaced(match[4].strip().removeprefix("{").removesuffix("}"), depth + 1) if wanted else ""
+            braced = _EITHER.fullmatch(match[4])  # ${name?{text}:{other}}
+            text, other = (braced[1], braced[2] or "") if braced else (match[4], "")
+            return self.replaced(text if bool(value) == (match[3] == "?") else other, depth + 1)
 
         return "" if depth > _DEEPEST else _REFERENCE.sub(stands_for, text)[:_LONGEST]
 
@@ -197,7 +200,7 @@ def _login(look: Look, told: _Main, path: str, unread: list[Unread]) -> dict[str
         kind, _, name = table.partition(":")
         maps = told.values["smtp_sasl_password_maps"].place
         if kind == "static" and maps is not None:
-            return _credentials(name, maps, table)
+            return _credentials(name, maps, path)
         if kind not in ("hash", "lmdb", "btree", "texthash", "cdb", "dbm"):
             unread.append(Unread(maps or Place(path), f"smtp_sasl_password_maps = {kind}:", "it is no table of text"))
             continue
