@@ -1,8 +1,8 @@
 """The real servers and clients that tests/peers talks to, and how to tell whether they are here.
 
 Each entry says what to look for: a server, or another program, in the path (or in /usr/sbin), a Perl module, a PHP
-file, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, or a module of the Python that
-DELIVERKIT_PEER_PYTHON names. Servers listen on addresses of their own
+file, a library of Java, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, or a module of the
+Python that DELIVERKIT_PEER_PYTHON names. Servers listen on addresses of their own
 in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root start it.
 """
 
@@ -29,6 +29,7 @@ PROGRAMS = {
     "mail-dkim": "perl Mail::DKIM::Verifier",
     "opendkim": "server opendkim",
     "pyspf": "python spf",
+    "javamail": "java jakarta-mail.jar",
     "opendkim-testmsg": "program opendkim-testmsg",
     "opendkim-testkey": "program opendkim-testkey",
     "python-dotenv": "python dotenv",
@@ -76,6 +77,10 @@ def missing_program(name: str) -> str | None:
             return "the program perl is not installed"
         done = subprocess.run(["perl", f"-M{what}", "-e1"], capture_output=True, timeout=30, check=False)
         return f"the Perl module {what} is not installed" if done.returncode else None
+    if kind == "java":
+        if not find("javac"):
+            return "the program javac is not installed"
+        return None if Path("/usr/share/java", what).exists() else f"/usr/share/java/{what} is not installed"
     if kind == "python":
         done = subprocess.run([peer_python(), "-c", f"import {what}"], capture_output=True, timeout=30, check=False)
         return f"the Python module {what} is not installed in {peer_python()}" if done.returncode else None
