@@ -158,3 +158,13 @@ def test_no_compose_file_raises(tree: object) -> None:
     import json
 
     assert isinstance(list(blocks(Look(ToldTree({"compose.yaml": json.dumps(tree)})))), list)
+
+
+def test_without_the_extra_what_was_not_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML is missing: the file is named, with the way to read it."""
+    from deliverkit.facts.settings import yamlnodes
+
+    monkeypatch.setattr(yamlnodes, "_loader", lambda: None)
+    look = Look(ToldTree({"compose.yaml": "services: {}"}))
+    assert list(blocks(look)) == []
+    assert [(str(u.place), u.why) for u in look.unread] == [("compose.yaml", yamlnodes.LACKING)]

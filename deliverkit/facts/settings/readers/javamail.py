@@ -41,8 +41,10 @@ def read(look: Look) -> Iterator[MailSettings]:
     for path in look.tree.paths:
         if not path.endswith((".java", ".kt", ".kts")) or "/src/test/" in f"/{path}":
             continue
+        if not look.tree.mentions(path, "mail.smtp", "JavaMailSenderImpl", "mail.transport"):
+            continue
         text = look.tree.text(path)
-        if text is None or not any(word in text for word in ("mail.smtp", "JavaMailSenderImpl", "mail.transport")):
+        if text is None:
             continue
         if len(text) > LARGEST:
             look.unread.append(Unread(Place(path), "", f"larger than {LARGEST:,} characters"))

@@ -58,10 +58,10 @@ def blocks(look: Look) -> Iterator[Block]:
     cluster = _Cluster()
     count = 0
     for path in look.tree.paths:
-        if not path.endswith((".yaml", ".yml")):
+        if not path.endswith((".yaml", ".yml")) or not look.tree.mentions(path, "apiVersion"):
             continue
         text = look.tree.text(path)
-        if text is None or "apiVersion" not in text or not _OF_INTEREST.search(text):
+        if text is None or not _OF_INTEREST.search(text):
             continue
         count += 1
         if count > _MOST_FILES:

@@ -16,7 +16,7 @@ from deliverkit.facts.settings.blocks import Block
 from deliverkit.facts.settings.model import MailSettings, Mode, Plan
 from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.url import is_mail_url, masked_url, read_mail_url
-from deliverkit.facts.settings.values import Place, Setting, Unread, hidden
+from deliverkit.facts.settings.values import Setting, Unread, hidden
 
 _PREFIX = re.compile(r"(?:[A-Z0-9]+_)*?((?:SMTPS?|E?MAIL(?:ER)?)(?:_(?:SERVER|SMTP|CONFIG))?)_(.+)")
 _ROLES = {
@@ -79,7 +79,7 @@ def _settings(look: Look, block: Block, roles: dict[str, Setting]) -> MailSettin
         for name, s in ((s.name, s) for s in roles.values())
         if s.value is None
     ]
-    plan = _plan(roles, place)
+    plan = _plan(roles)
     kept: dict[str, Setting] = {}
     for role, setting in roles.items():
         if role == "password":
@@ -90,11 +90,11 @@ def _settings(look: Look, block: Block, roles: dict[str, Setting]) -> MailSettin
     return MailSettings("env", look.asked or block.environment or "", place, kept, plan, unread=tuple(unread))
 
 
-def _plan(roles: Mapping[str, Setting], place: Place) -> Plan:
+def _plan(roles: Mapping[str, Setting]) -> Plan:
     """What the names alone tell."""
 
     def only_the_program(what: str) -> Any:
-        return missing(f"{place}: {what} is known to the program in the container alone")
+        return missing(f"{what} is known to the program in the container alone")
 
     url = read_mail_url(str(roles["url"].value)) if _is_url(roles) else None
     host = url.host if url is not None else _text(roles, "host")
