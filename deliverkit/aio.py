@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deliverkit.engine.checkhost import CheckHost
+    from deliverkit.engine.diff import Comparison
     from deliverkit.engine.verify import Verification
     from deliverkit.protocols.dmarc.discover import Discovery
     from deliverkit.report.model import Report
@@ -146,6 +147,16 @@ async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World 
         return await run(client_ip, mail_from, helo, world=world)
     async with _opened(world) as here:
         return await run(client_ip, mail_from, helo, world=here)
+
+
+async def diff(old: str | Path, new: str | Path) -> Comparison:
+    """Compare two snapshots of ``doctor --save``, or two JSON reports: what differs, the likeliest cause first.
+
+    Raises `deliverkit.engine.snapshotfile.NotComparable` for a file that is neither, or two of different kinds.
+    """
+    from deliverkit.engine.diff import diff as run
+
+    return run(old, new)
 
 
 async def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:
