@@ -151,9 +151,11 @@ def _text(value: Plain) -> str | None:
 def _at(value: Value | None, shown: str | None = None) -> str | None:
     """The value with the variable and the place it comes from."""
     said = shown if shown is not None else _shown(value)
-    if value is None or said is None:
+    if value is None:
         return None
     origin = value.via[-1] if value.via else value.name
+    if said is None:
+        return f"not set ({origin})"
     return f"{said} ({origin}, {value.place or value.layer})"
 
 

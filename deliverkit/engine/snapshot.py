@@ -12,6 +12,7 @@ What this file will not do: read a snapshot (`snapshotfile`), compare two (`diff
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -191,6 +192,8 @@ def _value(setting: Setting, key: bytes | None) -> Value:
 
 
 def _cut(value: Any) -> Plain:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # what JavaScript makes of Number(undefined), of which JSON knows nothing
     if isinstance(value, (bool, int, float)) or value is None:
         return value
     return str(jsonable(value))[:_LONGEST]

@@ -34,10 +34,24 @@ def sealed(one: MailSettings) -> MailSettings:
     roles = {}
     for role, setting in one.roles.items():
         twin = password is not None and len(password) >= _LEAST and setting.text == password.reveal()  # a token as both
-        roles[role] = sealed_setting(setting, secret=role in SECRET_ROLES or twin, url=role == "url")
+        held = sealed_setting(setting, secret=role in SECRET_ROLES or twin, url=role == "url")
+        if twin or (password is not None and isinstance(held.value, str) and "://" in held.value):
+            held = _without_password(held, password.reveal() if password is not None else "")
+        roles[role] = held
     texts = [text for setting in one.roles.values() for text in _secrets(setting)]
     texts += [text for setting in roles.values() for text in _secrets(setting)]
     return replace(one, roles=roles, unread=tuple(sealed_unread(unread, texts) for unread in one.unread))
+
+
+def _without_password(setting: Setting, password: str) -> Setting:
+    """A URL in which the password stands a second time: as the user, or as an option."""
+    value = without(setting.value, [password]) if isinstance(setting.value, str) else setting.value
+    return replace(
+        setting,
+        value=value,
+        via=None if setting.via is None else _without_password(setting.via, password),
+        shadowed=tuple(_without_password(one, password) for one in setting.shadowed),
+    )
 
 
 def sealed_variables(values: Mapping[str, Setting]) -> dict[str, Setting]:
