@@ -53,8 +53,10 @@ class _Said:
 
 def first_divergence(old: Sequence[Session], new: Sequence[Session]) -> Divergence | None:
     """The first divergence of the sessions with one server; of the first two sessions where the servers differ."""
-    pairs = [(a, b) for a in old for b in new if a.server == b.server] or list(zip(old, new, strict=False))[:1]
-    for a, b in pairs:
+    servers = sorted({one.server for one in old} & {one.server for one in new})
+    of_one = [tuple([one for one in side if one.server == server] for side in (old, new)) for server in servers]
+    pairs = [pair for ours, theirs in of_one for pair in zip(ours, theirs, strict=False)]
+    for a, b in pairs or list(zip(old, new, strict=False))[:1]:
         found = parted(a, b)
         if found is not None:
             return found

@@ -345,7 +345,8 @@ _EVENTS = st.fixed_dictionaries(
 _PLACES = st.builds(
     Place, resolvers=st.lists(_TEXT, max_size=2).map(tuple), ports=st.dictionaries(_TEXT, _TEXT, max_size=2),
     ehlo=st.none() | _TEXT, trust_certificates=st.none() | st.integers(0, 200),
-    clock_offset_s=st.none() | st.floats(-999, 999), container=st.booleans(), platforms=st.lists(_TEXT, max_size=1).map(tuple),
+    clock_offset_s=st.none() | st.floats(-999, 999), container=st.booleans(),
+    platforms=st.lists(_TEXT, max_size=1).map(tuple),
 )  # fmt: skip
 _STEPS = st.builds(SeenStep, _TEXT, st.sampled_from(["AUTH", "connect", "odd"]), st.none() | st.booleans())
 _SNAPSHOTS = st.builds(
