@@ -52,7 +52,7 @@ def verify(raw: bytes, **options: Any) -> Verification:
     return _blocking(aio.verify(raw, **options))
 
 
-def doctor(folder: str | Path, **options: Any) -> Report:
+def doctor(folder: str | Path | None = None, **options: Any) -> Report:
     """Find out why an application's mail fails; the options are those of `deliverkit.aio.doctor`."""
     from deliverkit import aio
 

@@ -17,7 +17,7 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
-from deliverkit.cli.doctor_options import Given, given_options, save, subject_of
+from deliverkit.cli.doctor_options import Given, given_options, save
 from deliverkit.cli.ladder_options import ladder_options, read_keys, read_ladder
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def doctor(
     static = static or where.told
     ladder = read_ladder(live, static=static, seconds=output.timeout)
     keys = read_keys(live["dkim_keys"])
-    options = DoctorOptions(
-        environment=environment, ladder=ladder, send=live["send"], keys=keys, **given.options
-    )
+    options = DoctorOptions(environment=environment, ladder=ladder, send=live["send"], keys=keys, **given.options)
     progress = Progress(output)
     report = run(_doctor(folder, options, static, where, progress))
     progress.done()
@@ -67,6 +65,7 @@ def doctor(
 
 async def _doctor(folder: Path, options: DoctorOptions, static: bool, where: WorldChoice, progress: Progress) -> Report:
     from deliverkit.engine.doctor import doctor as examine
+    from deliverkit.engine.doctor import subject_of
     from deliverkit.world import World
 
     world = World.offline() if static and not where.told else where.open()

@@ -9,7 +9,6 @@ user names files or a URL, which then are the whole truth. A password in ``--url
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -23,9 +22,7 @@ from deliverkit.cli.common import usage_error
 from deliverkit.cli.files import refuse_unwritable, write_file
 
 if TYPE_CHECKING:
-    from deliverkit.engine.doctor import DoctorOptions
     from deliverkit.facts.settings.model import MailSettings
-    from deliverkit.facts.settings.tree import Tree
     from deliverkit.report.model import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -154,25 +151,10 @@ def _key(name: str | None) -> bytes | None:
         usage_error(f"--digest-key-env {name}: {weak}; take the output of: openssl rand -hex 16")
 
 
-def subject_of(folder: Path, options: DoctorOptions) -> tuple[Tree, str]:
-    """The files to read, and the name to report under: the folder's, or the host of the URL."""
-    if options.url is not None:
-        from deliverkit.facts.settings.tree import ToldTree
-
-        return ToldTree({}), f"{options.url.plan.host}:{options.url.plan.port}"
-    from deliverkit.engine.sourcetree import DiskTree
-
-    return DiskTree(folder), folder.resolve().name
-
-
 def save(report: Report, given: Given) -> None:
     """Write the snapshot, if one was asked for: whole or not at all."""
     if given.save is None:
         return
-    from deliverkit.engine.snapshot import snapshot_json, take
-    from deliverkit.report.plain import plain_json
-    from deliverkit.world.here import look_around
+    from deliverkit.engine.snapshot import snapshot_text
 
-    snapshot = take(report, look_around(), key=given.digest_key)
-    text = json.dumps(snapshot_json(snapshot), indent=2, ensure_ascii=False) + "\n"
-    write_file(given.save, plain_json(text).encode("utf-8", "backslashreplace"))
+    write_file(given.save, snapshot_text(report, key=given.digest_key))

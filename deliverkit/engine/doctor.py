@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.platforms import platforms_of, time_limits
 from deliverkit.facts.settings.readers import READERS, Look, reader
 from deliverkit.facts.settings.sealing import sealed, sealed_unread, sealed_variables, secret_texts, without
-from deliverkit.facts.settings.tree import Tree
+from deliverkit.facts.settings.tree import ToldTree, Tree
 from deliverkit.facts.settings.versions import versions_of
 from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Judgement, Severity
@@ -88,6 +89,15 @@ async def doctor(
         interrupted=seen.interrupted,
     )
     return report.judged_by(kept_secret(merge(seen.judgements), app))
+
+
+def subject_of(folder: Path, options: DoctorOptions) -> tuple[Tree, str]:
+    """The files to read, and the name to report under: the folder's, or host and port of the URL."""
+    if options.url is not None:
+        return ToldTree({}), f"{options.url.plan.host}:{options.url.plan.port}"
+    from deliverkit.engine.sourcetree import DiskTree
+
+    return DiskTree(folder), folder.resolve().name
 
 
 def examined(

@@ -12,11 +12,13 @@ What this file will not do: read a snapshot (`snapshotfile`), compare two (`diff
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from deliverkit.facts.settings.model import AppFacts, MailSettings
@@ -24,7 +26,8 @@ from deliverkit.facts.settings.values import Secret, Setting
 from deliverkit.findings import Severity
 from deliverkit.report.jsonable import jsonable
 from deliverkit.report.model import Report
-from deliverkit.world.here import Here
+from deliverkit.report.plain import plain_json
+from deliverkit.world.here import Here, look_around
 
 SCHEMA = "deliverkit.snapshot/1"
 SHORTEST_KEY = 16  # characters: a key that can be guessed would give the secrets away
@@ -129,6 +132,19 @@ class Snapshot:
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """The file's content, to be written as JSON."""
     return {"schema": SCHEMA, **asdict(snapshot)}
+
+
+def snapshot_text(report: Report, *, key: bytes | None = None) -> bytes:
+    """The file for a report, seen from this machine."""
+    text = json.dumps(snapshot_json(take(report, look_around(), key=key)), indent=2, ensure_ascii=False) + "\n"
+    return plain_json(text).encode("utf-8", "backslashreplace")
+
+
+def save_snapshot(report: Report, path: Path, *, key: bytes | None = None) -> None:
+    """Write it, whole or not at all. Raises OSError."""
+    from deliverkit.world.wholefile import write_whole
+
+    write_whole(path, snapshot_text(report, key=key))
 
 
 class WeakKey(ValueError):

@@ -13,8 +13,8 @@ import pytest
 from deliverkit.engine.diff import SCHEMA
 from tests.cli.command import Typed
 
-DEV = "smtp://ann:abcdefgh-1@smtp.example.com:587"
-PROD = "smtps://ann:abcdefgh-2@smtp.example.com:587"
+DEV = "smtp://ann:abcdefgh-1@mail.shop.example:587"
+PROD = "smtps://ann:abcdefgh-2@mail.shop.example:587"
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_url_is_judged_by_itself(deliverkit: Typed, folder: Path, monkeypatch:
     """From the command line and from standard input, under its host and port."""
     ended = deliverkit("doctor", "--static", "--url", PROD)
     assert ended.status == 1
-    assert ended.out.startswith("smtp.example.com:587: FAIL")
+    assert ended.out.startswith("mail.shop.example:587: FAIL")
     assert "SET001" in ended.out
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(DEV.encode() + b"\n")))
     assert deliverkit("doctor", "--static", "--url", "-").status == 0

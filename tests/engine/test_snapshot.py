@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import deliverkit
 from deliverkit.engine.doctor import DoctorOptions, doctor
 from deliverkit.engine.snapshot import WeakKey, digest_key, snapshot_json, take
 from deliverkit.engine.snapshotfile import LARGEST, NotComparable, read_octets
@@ -155,6 +157,23 @@ def test_what_the_ladder_saw_is_kept() -> None:
     assert take(live("220 mx.example.com ESMTP"), HERE).place.clock_offset_s is None
     assert take(live("220 mx Sun, 99 Nov 2026 10:20:00 +0000"), HERE).place.clock_offset_s is None
     assert read_octets(written(live()).encode(), "a.json") == snapshot
+
+
+def test_the_library_saves_and_compares(tmp_path: Path) -> None:
+    """The verb's twin: a URL, a file of variables, the process's variables, a key."""
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    deliverkit.doctor(url=URL, static=True, save=old, digest_key="k" * 16)
+    (tmp_path / "artisan").write_text("#!/usr/bin/env php")
+    (tmp_path / ".env").write_text("MAIL_MAILER=smtp\n")
+    (tmp_path / "my.env").write_text("MAIL_MAILER=smtp\nMAIL_HOST=h.example.com\nMAIL_PORT=465\nMAIL_SCHEME=smtps\n")
+    told = deliverkit.doctor(
+        tmp_path, static=True, env_files=[tmp_path / "my.env"], process={"MAIL_USERNAME": "bob"}, save=new
+    )
+    (one,) = told.facts["app"].settings
+    assert (one.plan.host, one.setting("user").text) == ("h.example.com", "bob")
+    assert {"host", "port", "user"} <= {d.what for d in deliverkit.diff(old, new).differences}
+    with pytest.raises(WeakKey):
+        deliverkit.doctor(url=URL, static=True, save=old, digest_key="short")
 
 
 def test_this_machine_is_told_without_a_packet() -> None:

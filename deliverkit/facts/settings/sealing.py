@@ -94,7 +94,10 @@ def sealed_unread(unread: Unread, texts: Iterable[str] = ()) -> Unread:
 
 def secret_texts(settings: Iterable[MailSettings], variables: Iterable[Mapping[str, Setting]]) -> frozenset[str]:
     """Every secret that was read, as it is, in base64 and percent-encoded: what no report may hold."""
-    found = {text for one in settings for setting in one.roles.values() for text in _secrets(setting)}
+    every = tuple(settings)
+    found = {text for one in every for setting in one.roles.values() for text in _secrets(setting)}
+    clear = {setting.text for one in every for setting in one.roles.values()}  # hidden by a careful reader further on
+    found -= clear - {one.password.reveal() for one in every if one.password is not None}
     found |= {text for values in variables for setting in values.values() for text in _secrets(setting)}
     return frozenset(form for text in found for form in _forms(text))
 
