@@ -120,7 +120,7 @@ async def doctor(
     """Read the mail settings of the application in a folder, judge them, and climb from here to its servers.
 
     Nothing of the application is run. ``url`` is a transport as an SMTP URL, judged instead of a folder. ``env_files``
-    win over the application's own files of variables; ``process`` are the variables it would be given (`os.environ`,
+    win over the application's own files of variables, the last one over the others; ``process`` are the variables it would be given (`os.environ`,
     say; none by default). ``save`` is where a snapshot is written for `diff`, with keyed digests of secrets where
     ``digest_key`` is given (16 characters at least). ``static`` sends no packet; ``send`` delivers a test message to
     ``to``, signed by ``dkim_keys`` (selector to private key file), where every step before it holds.
@@ -147,7 +147,7 @@ async def doctor(
     options = DoctorOptions(
         environment=environment,
         process=process or {},
-        env_files={str(file): Path(file).read_text("utf-8") for file in env_files},
+        env_files={str(file): Path(file).read_text("utf-8") for file in reversed(env_files)},
         url=None if url is None else transport_of_url(url),
         ladder=None if static else ladder,
         send=send,

@@ -101,10 +101,10 @@ def _own(without: str | None) -> dict[str, str]:
 
 
 def _read(paths: tuple[Path, ...], url: str | None) -> dict[str, str]:
-    """The files' texts by their names."""
+    """The files' texts by their names, the strongest first: of several the last one wins, as with node and docker."""
     if [str(path) for path in paths].count("-") + (url == "-") > 1:
         usage_error("standard input can be read once: give one -")
-    return {"standard input" if str(path) == "-" else str(path): _text(path) for path in paths}
+    return {"standard input" if str(path) == "-" else str(path): _text(path) for path in reversed(paths)}
 
 
 def _text(path: Path) -> str:

@@ -131,11 +131,13 @@ def _hosts(told: str) -> list[str]:
 
 
 def test_a_file_of_variables_wins_over_those_of_the_tree(deliverkit: Typed, app: Path) -> None:
-    """The last one named is weaker than the first."""
+    """Of several the last one wins."""
     (app.parent / "my.env").write_text("MAIL_HOST=mine.example.com\n")
+    (app.parent / "last.env").write_text("MAIL_HOST=last.example.com\n")
     words = ("doctor", "app", "--static", "--format", "json", "--fail-on", "never")
     assert _hosts(deliverkit(*words).out) == ["tree.example.com"]
     assert _hosts(deliverkit(*words, "--env-file", "my.env").out) == ["mine.example.com"]
+    assert _hosts(deliverkit(*words, "--env-file", "my.env", "--env-file", "last.env").out) == ["last.example.com"]
 
 
 def test_the_variables_of_the_shell_count_unless_files_are_named(
