@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deliverkit.engine.checkhost import CheckHost
+    from deliverkit.engine.diff import Comparison
     from deliverkit.engine.verify import Verification
     from deliverkit.protocols.dmarc.discover import Discovery
     from deliverkit.report.model import Report
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "audit",
     "check_host",
+    "diff",
     "discover_dmarc",
     "doctor",
     "probe",
@@ -50,7 +52,7 @@ def verify(raw: bytes, **options: Any) -> Verification:
     return _blocking(aio.verify(raw, **options))
 
 
-def doctor(folder: str | Path, **options: Any) -> Report:
+def doctor(folder: str | Path | None = None, **options: Any) -> Report:
     """Find out why an application's mail fails; the options are those of `deliverkit.aio.doctor`."""
     from deliverkit import aio
 
@@ -67,6 +69,13 @@ def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None
 
         return at_once(work)
     return _blocking(work)
+
+
+def diff(old: str | Path, new: str | Path) -> Comparison:
+    """Compare two snapshots of ``doctor --save``, or two JSON reports; see `deliverkit.aio.diff`."""
+    from deliverkit.engine.diff import diff as run
+
+    return run(old, new)
 
 
 def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deliverkit.engine.checkhost import CheckHost
+    from deliverkit.engine.diff import Comparison
     from deliverkit.engine.verify import Verification
     from deliverkit.protocols.dmarc.discover import Discovery
     from deliverkit.report.model import Report
@@ -97,10 +98,15 @@ async def replay(journal: str | Path | Journal, *, any_version: bool = False) ->
 
 
 async def doctor(
-    folder: str | Path,
+    folder: str | Path | None = None,
     *,
     static: bool = False,
     environment: str | None = None,
+    url: str | None = None,
+    env_files: Sequence[str | Path] = (),
+    process: Mapping[str, str] | None = None,
+    save: str | Path | None = None,
+    digest_key: str | None = None,
     to: str | None = None,
     send: bool = False,
     dkim_keys: Mapping[str, str | Path] | None = None,
@@ -113,17 +119,22 @@ async def doctor(
 ) -> Report:
     """Read the mail settings of the application in a folder, judge them, and climb from here to its servers.
 
-    Nothing of the application is run. ``static`` sends no packet; ``send`` delivers a test message to ``to``, signed by
-    ``dkim_keys`` (selector to private key file), where every step before it holds.
+    Nothing of the application is run. ``url`` is a transport as an SMTP URL, judged instead of a folder. ``env_files``
+    win over the application's own files of variables, the last one over the others; ``process`` are the variables it would be given (`os.environ`,
+    say; none by default). ``save`` is where a snapshot is written for `diff`, with keyed digests of secrets where
+    ``digest_key`` is given (16 characters at least). ``static`` sends no packet; ``send`` delivers a test message to
+    ``to``, signed by ``dkim_keys`` (selector to private key file), where every step before it holds.
     """
-    from deliverkit.engine.doctor import DoctorOptions
+    from deliverkit.engine.doctor import DoctorOptions, subject_of
     from deliverkit.engine.doctor import doctor as run
-    from deliverkit.engine.sourcetree import DiskTree
+    from deliverkit.engine.snapshot import digest_key as stretched
+    from deliverkit.engine.snapshot import save_snapshot
     from deliverkit.engine.transport import LadderOptions
+    from deliverkit.facts.settings.urltransport import transport_of_url
     from deliverkit.protocols.dkim.keys import load_private_key
     from deliverkit.world import World
 
-    path = Path(folder)
+    key = None if digest_key is None else stretched(digest_key)
     ladder = LadderOptions(
         to=to,
         insecure=insecure,
@@ -133,9 +144,21 @@ async def doctor(
         seconds=timeout,
     )
     keys = tuple((selector, load_private_key(file)) for selector, file in (dkim_keys or {}).items())
-    options = DoctorOptions(environment=environment, ladder=None if static else ladder, send=send, keys=keys)
+    options = DoctorOptions(
+        environment=environment,
+        process=process or {},
+        env_files={str(file): Path(file).read_text("utf-8") for file in reversed(env_files)},
+        url=None if url is None else transport_of_url(url),
+        ladder=None if static else ladder,
+        send=send,
+        keys=keys,
+    )
+    tree, name = subject_of(Path(folder or "."), options)
     async with _opened(World.offline() if static and world is None else world) as here:
-        return await run(DiskTree(path), name=path.resolve().name, world=here, options=options)
+        report = await run(tree, name=name, world=here, options=options)
+    if save is not None:
+        save_snapshot(report, Path(save), key=key)
+    return report
 
 
 async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
@@ -146,6 +169,16 @@ async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World 
         return await run(client_ip, mail_from, helo, world=world)
     async with _opened(world) as here:
         return await run(client_ip, mail_from, helo, world=here)
+
+
+async def diff(old: str | Path, new: str | Path) -> Comparison:
+    """Compare two snapshots of ``doctor --save``, or two JSON reports: what differs, the likeliest cause first.
+
+    Raises `deliverkit.engine.snapshotfile.NotComparable` for a file that is neither, or two of different kinds.
+    """
+    from deliverkit.engine.diff import diff as run
+
+    return run(old, new)
 
 
 async def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:

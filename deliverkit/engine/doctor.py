@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.platforms import platforms_of, time_limits
 from deliverkit.facts.settings.readers import READERS, Look, reader
-from deliverkit.facts.settings.tree import Tree
+from deliverkit.facts.settings.sealing import sealed, sealed_unread, sealed_variables, secret_texts, without
+from deliverkit.facts.settings.tree import ToldTree, Tree
+from deliverkit.facts.settings.versions import versions_of
 from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
@@ -33,14 +36,16 @@ class DoctorOptions:
     """What to look at. ``environment`` None: production where there is one, each apart otherwise.
 
     ``process`` are variables of the process's own environment, as the application would be given them; ``env_files``
-    files of variables the user named (name to text), which win over those of the tree. ``ladder`` None: no packet is
+    files of variables the user named (name to text), which win over those of the tree. ``url`` is a transport to judge
+    beside those of the tree (`deliverkit.facts.settings.urltransport`). ``ladder`` None: no packet is
     sent. ``send``: a test message goes to the ladder's recipient, signed with ``keys`` (selector and key) for
-    the sender's domain.
+    the sender's domain. What may hold secrets shows in no repr.
     """
 
     environment: str | None = None
-    process: Mapping[str, str] = field(default_factory=dict)
-    env_files: Mapping[str, str] = field(default_factory=dict)
+    process: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env_files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    url: MailSettings | None = field(default=None, repr=False)
     severities: Mapping[str, Severity] = field(default_factory=dict)
     ladder: LadderOptions | None = None
     send: bool = False
@@ -83,7 +88,16 @@ async def doctor(
         facts={"app": app, **seen.facts},
         interrupted=seen.interrupted,
     )
-    return report.judged_by(merge(seen.judgements))
+    return report.judged_by(kept_secret(merge(seen.judgements), app))
+
+
+def subject_of(folder: Path, options: DoctorOptions) -> tuple[Tree, str]:
+    """The files to read, and the name to report under: the folder's, or host and port of the URL."""
+    if options.url is not None:
+        return ToldTree({}), f"{options.url.plan.host}:{options.url.plan.port}"
+    from deliverkit.engine.sourcetree import DiskTree
+
+    return DiskTree(folder), folder.resolve().name
 
 
 def examined(
@@ -95,21 +109,49 @@ def examined(
     for word in READERS:
         say(f"{name}: looking for {word}")
         found.extend(reader(word)(look))
+    if options.url is not None:
+        found.append(options.url)
     hosted = platforms_of(tree)
-    judged_ones = _chosen(found, options.environment)
+    read = [one.values for one in look.seen.values()]
+    secrets = secret_texts(found, read)
+    judged_ones = tuple(sealed(one) for one in _chosen(found, options.environment))
+    secrets |= secret_texts(judged_ones, map(sealed_variables, read))
     return AppFacts(
         name=name,
         settings=judged_ones,
         environments=tuple(dict.fromkeys(one.environment for one in found)),
-        variables={one.environment: one.values for one in look.seen.values()},
+        variables={one.environment: sealed_variables(one.values) for one in look.seen.values()},
         used={n: tuple(places) for n, places in look.used.items()},
-        calls=tuple(look.calls),
-        marks=tuple(look.marks),
+        calls=tuple(replace(call, call=without(call.call, secrets)) for call in look.calls),
+        marks=tuple(replace(mark, detail=without(mark.detail, secrets)) for mark in look.marks),
         platforms=hosted,
         time_limits=time_limits(tree, hosted),
         today=today,
-        unread=(*tree.unread, *look.unread),
+        versions=versions_of(tree),
+        unread=tuple(sealed_unread(one, secrets) for one in (*tree.unread, *look.unread)),
     )
+
+
+def kept_secret(judgement: Judgement, app: AppFacts) -> Judgement:
+    """What the rules said, with every secret of the application masked, should one have come through."""
+    secrets = secret_texts(app.settings, app.variables.values())
+    if not secrets:
+        return judgement
+
+    def safe(text: str) -> str:
+        return without(text, secrets)
+
+    findings = (
+        replace(
+            one,
+            detail=safe(one.detail),
+            evidence=tuple(replace(e, name=safe(e.name), value=safe(e.value)) for e in one.evidence),
+            fix=replace(one.fix, text=safe(one.fix.text)),
+        )
+        for one in judgement.findings
+    )
+    unknown = (replace(one, reason=safe(one.reason)) for one in judgement.inconclusive)
+    return replace(judgement, findings=tuple(findings), inconclusive=tuple(unknown))
 
 
 def _chosen(found: list[MailSettings], asked: str | None) -> tuple[MailSettings, ...]:

@@ -85,6 +85,7 @@ DIALECTS = {
 
 _PYTHON = ("python-dotenv", "decouple", "environ")
 _NAME = re.compile(r"[^\S\n]*(export[^\S\n]+)?([\w.-]+)[^\S\n]*=[^\S\n]*", re.ASCII)
+_TOLD = re.compile(r"[A-Za-z_][\w .-]{0,59}", re.ASCII)
 _REFERENCE = re.compile(r"(\\)?\$(?:\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|([A-Za-z_]\w*))", re.ASCII)
 
 
@@ -160,7 +161,8 @@ class _Scanner:
             at = stop + 1
 
     def _not_read(self, bare: str, line: int, why: str = "no NAME=value") -> None:
-        shown = bare.partition("=")[0][:60] if "=" in bare else ""
+        before, equals, _ = bare.partition("=")
+        shown = before if equals and _TOLD.fullmatch(before) else ""  # a line of a key in base64 ends with = too
         self.unread.append(Unread(Place(self.file, line), shown, why))
 
     def _value(self, start: int, end: int) -> tuple[str, str, int, tuple[ValueFault, ...]]:

@@ -7,11 +7,12 @@ what only shows when all of them are seen together. What this file will not do: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
 from deliverkit.facts.base import Facts
+from deliverkit.facts.settings.names import about_mail
 from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
 
 ROLES = (
@@ -89,7 +90,15 @@ class MailSettings(Facts):
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a report shows them."""
-        return {f.name: self.raw(f.name) for f in fields(self)}
+        return {
+            "framework": self.framework,
+            "version": self.version,
+            "environment": self.environment,
+            "place": self.place,
+            "roles": self.roles,
+            "plan": self.plan,
+            "unread": self.unread,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +152,38 @@ class AppFacts(Facts):
     platforms: tuple[tuple[str, Place], ...] = ()
     time_limits: Mapping[str, Setting] = field(default_factory=dict)
     today: date | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of libraries that send mail, and of what they run on: the version that the application's own files name."""
     unread: tuple[Unread, ...] = ()
 
     @property
     def subject(self) -> str:
         return self.name
 
+    @property
+    def mail_variables(self) -> dict[str, dict[str, bool]]:
+        """Of each environment the variables about mail, by name only: whether they are set."""
+        roles = [s for one in self.settings for role in one.roles.values() for s in role.chain[1:]]
+        read = {*(s.name for s in roles), *(name for name in self.used if about_mail(name))}
+        found = {}
+        for environment, values in self.variables.items():
+            names = sorted({name for name in values if about_mail(name)} | read)
+            found[environment] = {
+                name: (setting := values.get(name)) is not None and setting.value is not None for name in names
+            }
+        return found
+
     def to_json(self) -> dict[str, Any]:
-        """What a report shows: everything but the variables, among which are secrets that have no role in mail."""
-        return {f.name: self.raw(f.name) for f in fields(self) if f.name != "variables"}
+        """What a report shows. Of variables only the names of those about mail: the others are nobody's business."""
+        return {
+            "name": self.name,
+            "environments": self.environments,
+            "transports": self.settings,
+            "variables": self.mail_variables,
+            "used": {name: places for name, places in self.used.items() if about_mail(name)},
+            "calls": self.calls,
+            "marks": self.marks,
+            "platforms": [{"id": id_, "place": place} for id_, place in self.platforms],
+            "versions": self.versions,
+            "unread": self.unread,
+        }

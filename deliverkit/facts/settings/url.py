@@ -103,14 +103,38 @@ def _code(character: str) -> str:
     return f"%{ord(character):02X}"
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PLAIN_SCHEMES = frozenset(("smtp", "smtps", "submission", "submissions"))
+_SECRET_OPTION = re.compile(
+    r"([?&;][^=&;#]*(?:pass|pwd|secret|token|key|credential|signature)[^=&;#]*=)[^&;#]*", re.IGNORECASE
+)
+
+
 def masked_url(text: str) -> str:
-    """The URL with its password left out, for a report; where it was cut before its @, what may be one."""
-    match = _URL.match(text)
-    if match is None:
+    """The text with the secrets of every URL in it left out, for a report: password, key, and options named so.
+
+    A URL that was cut before its ``@`` loses what may be a password; where a scheme stands for a provider's API, what
+    stands alone before the ``@`` is its key.
+    """
+    starts = [match.start() for match in _SCHEME.finditer(text)]
+    if not starts:
         return text
-    rest = match[2]
+    ends = [*starts[1:], len(text)]
+    masked = [_masked_one(text[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return text[: starts[0]] + "".join(masked)
+
+
+def _masked_one(text: str) -> str:
+    scheme, _, rest = text.partition("://")
     credentials, at, place = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
+    if at and re.match(r"[^?]*@[^?]*\?[\w.-]+=", credentials):  # an @ in the options ("from=a@b.c")
+        head, mark, options = rest.partition("?")
+        credentials, at, place = head.rpartition("@")
+        place += mark + options
     if not at:  # "smtp://user:pass", the rest lost: what follows the colon is no port
-        return re.sub(r":(?!\d{1,5}(?:[/?#]|$)|//).+", ":***", text, count=1, flags=re.DOTALL)
-    return f"{match[1]}://{user}{':***' if colon else ''}{at}{place}"
+        place = re.sub(r":(?!\d{1,5}(?:[/?#\s)]|$)|//).+", ":***", place, count=1, flags=re.DOTALL)
+    user, colon, _ = credentials.partition(":")
+    if user and scheme.lower() not in _PLAIN_SCHEMES and ("+" in scheme or not colon):
+        user = "***"
+    place = _SECRET_OPTION.sub(r"\1***", place)
+    return f"{scheme}://{user}{':***' if colon else ''}{at}{place}"

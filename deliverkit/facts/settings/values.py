@@ -25,6 +25,7 @@ class Place:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
+_LONGEST = 500  # characters of a value in a report
 PROCESS = "environment"
 """The name under which the process's own environment variables stand."""
 
@@ -133,6 +134,11 @@ class Setting:
         return self.via.origin if self.via is not None else self
 
     @property
+    def chain(self) -> tuple[Setting, ...]:
+        """The setting, the variable it was taken from, and so on to the origin."""
+        return (self,) if self.via is None else (self, *self.via.chain)
+
+    @property
     def shown(self) -> str:
         """The value as a report may show it: text in quotation marks, a secret by its shape."""
         if isinstance(self.value, Secret):
@@ -145,6 +151,12 @@ class Setting:
         if self.value is None or isinstance(self.value, Secret):
             return None
         return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report shows: the value or a secret's shape, where it stands, and the chain it came by."""
+        chain = [{"name": one.name, "place": one.place, "layer": one.layer} for one in self.chain[1:]]
+        shown = self.shown if len(self.shown) <= _LONGEST else f"{self.shown[:_LONGEST]}…"
+        return {"name": self.name, "shown": shown, "place": self.place, "layer": self.layer, "via": chain}
 
 
 _TELLS_A_SECRET = re.compile(r"(?i)pass|secret|token|pwd|credential|private|(?:^|_)(?:api_?)?key(?:$|_)|auth")

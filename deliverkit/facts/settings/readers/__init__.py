@@ -18,14 +18,16 @@ from deliverkit.facts.settings.model import MailSettings, SendCall, SourceMark
 from deliverkit.facts.settings.tree import Tree
 from deliverkit.facts.settings.values import Place, Unread
 
+_RUNNING = ("NODE_ENV", "APP_ENV", "RAILS_ENV", "RACK_ENV")
+
 
 @dataclass
 class Look:
     """What a reader is given, and where it puts what it saw beside transports.
 
     ``asked`` is the environment the user named, or None. ``process`` are the variables of the process that runs us:
-    they count where nothing else tells one environment from another, and for the one that was asked for. ``given`` are
-    files of variables the user named (name to text).
+    they count where nothing else tells one environment from another, for the one that was asked for, and for the one
+    that the process says it runs in. ``given`` are files of variables the user named (name to text).
     """
 
     tree: Tree
@@ -55,13 +57,18 @@ class Look:
         """The paths of the tree, to ask whether one is there."""
         return frozenset(self.tree.paths)
 
+    @property
+    def running(self) -> str:
+        """The environment that the process says it runs in, "" where it says nothing."""
+        return next((self.process[name] for name in _RUNNING if self.process.get(name)), "")
+
     def variables(
         self, environment: str, *, convention: str, folder: str = "", files: tuple[str, ...] | None = None
     ) -> Variables:
         """The variables of an environment by a convention, read once; ``files`` are those the program itself names."""
         key = f"{convention}:{folder}:{environment}:{files}"
         if key not in self.seen:
-            own = self.process if environment in (self.asked, "") else None
+            own = self.process if environment in (self.asked, "", self.running) else None
             found = variables(
                 self.tree,
                 environment,

@@ -266,7 +266,7 @@ class _Mailer:
 
     def _said(self, role: str, setting: Setting) -> bool:
         """Only what is set, or belongs beside what is: a password where there is a user."""
-        if setting.place is not None and setting.place.line == 0:
+        if setting.place is not None and not setting.place.line and setting.via is None:
             return False  # a default of the file that the framework ships
         if setting.value is None:
             user = self.roles.found.get("user")

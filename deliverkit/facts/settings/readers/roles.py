@@ -64,7 +64,7 @@ def setting_of(name: str, value: Known, role: str) -> Setting:
         plain = masked_url(str(plain)) if plain is not None else None
     if via is not None and isinstance(via.value, str) and "://" in via.value:
         via = replace(via, value=masked_url(via.value), shadowed=())
-    place = Place(value.file, value.line)
+    place = Place(value.file, value.line or None)
     return Setting(name, plain, place, value.file, via=via, faults=via.faults if via is not None else ())
 
 

@@ -1,0 +1,123 @@
+"""``deliverkit diff``: options and printing for the comparison of two environments."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deliverkit.cli.common import Output, usage_error, write_output
+from deliverkit.cli.files import refuse_unwritable
+
+if TYPE_CHECKING:
+    from deliverkit.engine.diff import Comparison, Difference
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("new", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How to print it. [default: text]")
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write it to this file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print one line only.")
+def diff(old: Path, new: Path, format_: str | None, path: Path | None, quiet: bool) -> None:
+    """Compare two environments, or two reports: what differs, the likeliest cause first.
+
+    OLD and NEW are snapshots that doctor --save wrote, or JSON reports of any verb; "-" is standard input. Ends with 0
+    where nothing differs, 1 where something does, 2 where a file cannot be compared.
+    """
+    from deliverkit.engine.snapshotfile import NotComparable
+
+    if path is not None and str(path) == "-":
+        path = None
+    if path is not None:
+        refuse_unwritable(path)
+    try:
+        found = _compared(old, new)
+    except NotComparable as bad:
+        usage_error(str(bad))
+    chosen = format_ or ("json" if path is not None and path.suffix.lower() == ".json" else "text")
+    if chosen == "json":
+        from deliverkit.report.jsonable import jsonable
+        from deliverkit.report.plain import plain_json
+
+        text = plain_json(json.dumps(jsonable(found.to_json()), indent=2, ensure_ascii=False) + "\n")
+    else:
+        text = "\n".join(diff_lines(found, shutil.get_terminal_size((100, 24)).columns, quiet=quiet)) + "\n"
+    write_output(text, Output(chosen, path, quiet, color=False, fail_on="error", timeout=None))
+    raise click.exceptions.Exit(0 if found.same else 1)
+
+
+def _compared(old: Path, new: Path) -> Comparison:
+    from deliverkit.engine.diff import compared
+    from deliverkit.engine.diff import diff as run
+    from deliverkit.engine.snapshotfile import LARGEST, NotComparable, read_file, read_octets
+
+    if "-" not in (str(old), str(new)):
+        return run(old, new)
+    if str(old) == str(new):
+        raise NotComparable("OLD and NEW are both standard input: one of them must be a file")
+    told = read_octets(sys.stdin.buffer.read(LARGEST + 1), "standard input")
+    sides = [told if str(side) == "-" else read_file(side) for side in (old, new)]
+    return compared(sides[0], sides[1], str(old), str(new))
+
+
+def diff_lines(found: Comparison, width: int, *, quiet: bool = False) -> list[str]:
+    """A comparison for a terminal: the divergence on top, then the differences, the likeliest first."""
+    from deliverkit.report.plain import fold, plain
+
+    width = min(width, 110)
+    head = f"{found.old} and {found.new}: "
+    count = len(found.differences)
+    parted = "" if found.divergence is None else "the sessions part; "
+    head += "nothing differs" if found.same else f"{parted}{count:,} difference{'s' * (count != 1)}"
+    lines = fold(plain(head), width)
+    if quiet:
+        return lines
+    for side, broke in zip((found.old, found.new), found.broke, strict=True):
+        if broke:
+            lines += fold(plain(f"{side}: the ladder broke at {', '.join(broke)}"), width)
+    lines += _divergence_lines(found, width)
+    for one in found.differences:
+        lines += ["", *_difference_lines(one, width)]
+    if found.unknown:
+        lines += ["", "Not compared:"]
+        for unknown in found.unknown:
+            lines += fold(plain(unknown), width, "  ", hanging="    ")
+    return lines
+
+
+def _divergence_lines(found: Comparison, width: int) -> list[str]:
+    from deliverkit.report.plain import fold, plain
+
+    parted = found.divergence
+    if parted is None:
+        return []
+    lines = ["", *fold(plain(f"The sessions with {parted.server or 'the server'} part here:"), width)]
+    for line in parted.before:
+        lines += fold(plain(f"both  {line}", 400), width, "  ", hanging="        ")
+    for word, said in (("old", parted.old), ("new", parted.new)):
+        lines += fold(
+            plain(f"{word}   {said if said is not None else '(nothing more)'}", 400), width, "  ", hanging="        "
+        )
+    if parted.meaning:
+        lines += fold(f"means: {plain(parted.meaning)}", width, "  ", hanging="         ")
+        lines += fold(f"fix: {plain(parted.fix)}", width, "  ", hanging="       ")
+    return lines
+
+
+def _difference_lines(one: Difference, width: int) -> list[str]:
+    from deliverkit.report.plain import fold, plain
+
+    lines = fold(plain(f"{one.word.upper()}  {one.title}: {one.what}"), width, hanging="  ")
+    if one.where:
+        lines += fold(plain(f"in {one.where}"), width, "  ", hanging="    ")
+    for word, value in (("old", one.old), ("new", one.new)):
+        lines += fold(
+            plain(f"{word}  {value if value is not None else '(not there)'}", 600), width, "  ", hanging="       "
+        )
+    lines += fold(f"why: {plain(one.why, 600)}", width, "  ", hanging="       ")
+    return lines + fold(f"change: {plain(one.change)}", width, "  ", hanging="          ")
