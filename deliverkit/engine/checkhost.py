@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
-from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Flow, at_once
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.spf.address import BadAddress, Client
+from deliverkit.protocols.spf.address import BadAddress
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
@@ -34,12 +33,11 @@ class CheckHost:
 
     check: CheckResult
     mail_from: str
-    vantage: Vantage
     started: datetime
     elapsed_s: float
-    remark: str | None
     world: World = field(repr=False)
     evaluate: Callable[[], Flow[CheckResult]] = field(repr=False)
+    domain: str = field(repr=False)  # as it was given
 
     @functools.cached_property
     def report(self) -> Report:
@@ -51,8 +49,8 @@ class CheckHost:
         facts, rules = CheckHostFacts(self.check, self.mail_from), rules_of("spf")
         judgement = judge(facts, rules)
         report = Report(
-            subject=Subject("domain", self.check.domain, self.remark),
-            vantage=self.vantage,
+            subject=Subject("domain", self.check.domain, _remark(self.domain)),
+            vantage=self.world.vantage,
             started=self.started,
             elapsed_s=round(self.elapsed_s, 3),
             facts={"check_host": facts},
@@ -91,27 +89,48 @@ async def check_host(
 
     Raises BadInput. A domain that is no domain is no bad input: check_host answers none for it (§4.3).
     """
-    try:
-        Client.of(client_ip)
-    except BadAddress as bad:
-        raise BadInput(str(bad)) from None
-    mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
-    sender = mail_from or f"postmaster@{helo}"
-    domain = sender.rpartition("@")[2]
-    if not domain and mail_from:
-        raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
-    if not domain:
-        raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
-    started, began = world.now(), time.monotonic()
-    evaluate = functools.partial(
-        evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started
-    )
-    check = await world.run(evaluate())
-    elapsed_s = time.monotonic() - began
-    done = CheckHost(check, mail_from, world.vantage, started, elapsed_s, _remark(domain), world, evaluate)
-    if not world.told:  # the fixes are tried while somebody waits
-        done.__dict__["report"] = await done.tried()
+    if world.told:
+        return check_host_told(client_ip, mail_from, helo, world=world, receiver=receiver)
+    asked = _Asked(client_ip, mail_from, helo, world, receiver)
+    done = asked.done(await world.run(asked.flow))
+    done.__dict__["report"] = await done.tried()  # the fixes are tried while somebody waits
     return done
+
+
+def check_host_told(
+    client_ip: str, mail_from: str, helo: str, *, world: World, receiver: str | None = None
+) -> CheckHost:
+    """The same in a world that is told, where nobody has to be waited for: without a coroutine."""
+    asked = _Asked(client_ip, mail_from, helo, world, receiver)
+    return asked.done(world.run_told(asked.flow))
+
+
+class _Asked:
+    """One evaluation that begins."""
+
+    def __init__(self, client_ip: str, mail_from: str, helo: str, world: World, receiver: str | None) -> None:
+        self.mail_from = mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
+        sender = mail_from or f"postmaster@{helo}"
+        self.domain = domain = sender.rpartition("@")[2]
+        if not domain and mail_from:
+            raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
+        if not domain:
+            raise BadInput(
+                "neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path"
+            )
+        self.world, self.started, self.began = world, world.now(), time.monotonic()
+        self.evaluate = functools.partial(
+            evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=self.started
+        )
+        try:
+            self.flow = self.evaluate()
+        except BadAddress as bad:
+            raise BadInput(str(bad)) from None
+
+    def done(self, check: CheckResult) -> CheckHost:
+        """What came of it."""
+        elapsed_s = time.monotonic() - self.began
+        return CheckHost(check, self.mail_from, self.started, elapsed_s, self.world, self.evaluate, self.domain)
 
 
 def _remark(domain: str) -> str | None:

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
+from deliverkit.protocols.spf.address import FIRST, FOURTH, SECOND, THIRD
 from deliverkit.protocols.spf.lookups import question_about
 from deliverkit.protocols.spf.macro import NAME_OCTETS, MacroString, literal_name
 from deliverkit.protocols.spf.record import (
@@ -195,7 +196,7 @@ def plain_program(text: str) -> Program | None:
             address, slash, digits = word.partition("/")
             try:
                 a, b, c, d = address.split(".")
-                network = _FIRST[a] | _SECOND[b] | _THIRD[c] | _FOURTH[d]
+                network = _FIRST[a] | SECOND[b] | THIRD[c] | FOURTH[d]
                 mask = _SLASHED4[digits] if slash else 0xFFFFFFFF
             except (ValueError, KeyError):
                 return None
@@ -248,8 +249,7 @@ _PLAIN_NAME = re.compile(PLAIN_NAME)
 MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
 MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
 _SLASHED4 = {str(prefix): mask for prefix, mask in enumerate(MASKS4)}
-_FIRST = {f"ip4:{octet}": octet << 24 for octet in range(256)}
-_SECOND, _THIRD, _FOURTH = ({str(octet): octet << shift for octet in range(256)} for shift in (16, 8, 0))
+_FIRST = {f"ip4:{octet}": number for octet, number in FIRST.items()}
 
 
 class _Maker:

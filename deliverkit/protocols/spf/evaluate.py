@@ -66,7 +66,7 @@ def check_host(
     local, at, sender_domain = sender.rpartition("@")
     if not local or not sender.isascii() or sender[-1] == ".":
         sender = f"{local or 'postmaster'}@{_a_labels(sender_domain if at else sender)}"
-    return _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids).check(_a_labels(domain))
+    return _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids).evaluate(_a_labels(domain))
 
 
 def _a_labels(name: str) -> str:
@@ -95,24 +95,17 @@ class _Check(Lookups):
         self.now = now
         self.answers = []
 
-    def check(self, domain: str) -> Flow[CheckResult]:
-        """The whole check."""
-        entered = yield from self.evaluate(domain)
-        explanation = (yield from self.explain(entered)) if entered.result is FAIL else None
-        counts = self.lookups, self.voids, self.voids_strict
-        return CheckResult(entered, explanation, self.client, self.sender, self.helo, counts, self.unanswered)
-
     # -- records ----------------------------------------------------------------------------------------
 
-    def evaluate(self, domain: str) -> Flow[Entered]:
-        """The record of the domain, and every record it leads to.
+    def evaluate(self, domain: str) -> Flow[CheckResult]:
+        """The record of the domain, every record it leads to, and the explanation.
 
         A record waits on a stack while what it includes or redirects to is walked: an answer then passes through the
         same few generators however deep it is needed. Every evaluation spends its time in this loop: what nearly all
         records need (one that was read before, a client in none of the networks, an include that does not match) is
         written out here, and the rest is called.
         """
-        four, number = self.four, self.client.number
+        four, number, lookups = self.four, self.client.number, 0
         waiting: list[tuple[Entered, Program, Iterator[Networks]]] = []
         tried: Tried | None = None
         domain = domain.removesuffix(".")
@@ -143,19 +136,30 @@ class _Check(Lookups):
                         query = self._behind(entered, program)
                 if query is None:  # the record has ended
                     if not waiting:
-                        return entered
+                        explanation = (yield from self.explain(entered)) if entered.result is FAIL else None
+                        counts = lookups, self.voids, self.voids_strict
+                        asked_by = self.client, self.sender, self.helo
+                        return CheckResult(entered, explanation, *asked_by, counts, self.unanswered)
                     inner = entered
                     entered, program, parts = waiting.pop()
                     if inner.result not in NO_MATCH or entered.redirected:  # §5.2: else the include does not match
                         self._left(entered, program, inner)
                     continue
-                target = query.target
-                tried = self._begun(query, entered)
-                if tried is None:
+                entered.place = query.place
+                tried = Tried(query.place)
+                if query is program.redirect:
+                    entered.redirected = tried
+                else:
+                    entered.tried.append(tried)
+                lookups += 1
+                if lookups > MAX_LOOKUPS:  # §4.6.4
+                    why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
+                    self._broken(entered, tried, permerror(why))
                     continue
                 if not query.leads:
                     yield from self._try(query, entered, program, tried)
                     continue
+                target = query.target
                 if target is None:
                     target = yield from self._leading(query, entered, tried)
                     if target is None:
@@ -192,21 +196,6 @@ class _Check(Lookups):
         if program.redirect is None:
             entered.result = Result.NEUTRAL
         return program.redirect
-
-    def _begun(self, query: Query, entered: Entered) -> Tried | None:
-        """Note a term that asks, and count it (§4.6.4); None if it is the eleventh."""
-        entered.place = query.place
-        tried = Tried(query.place)
-        if query.name == "redirect":
-            entered.redirected = tried
-        else:
-            entered.tried.append(tried)
-        self.lookups += 1
-        if self.lookups > MAX_LOOKUPS:
-            why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
-            self._broken(entered, tried, permerror(why))
-            return None
-        return tried
 
     def _broken(self, entered: Entered, tried: Tried, end: Ended) -> None:
         """A term ended the record with permerror or temperror."""

@@ -68,13 +68,12 @@ def permerror(reason: str) -> Ended:
 
 
 class Lookups:
-    """The counters of one check_host, over all the records it enters, and the answers of the term at hand."""
+    """The void lookups of one check_host, over all the records it enters, and the answers of the term at hand."""
 
     client: Client
     strict: bool  # the void lookups that count are those of the RFC's letter
     four: bool  # the client's family
     answers: list[Answer]
-    lookups = 0
     voids = 0
     voids_strict = 0
     unanswered = ""

@@ -163,7 +163,7 @@ def _step(term: Term, tried: Tried) -> Step:
     return Step(term.text, term.span, tried.outcome, tried.target, tuple(tried.answers), *spent, tried.detail, inner)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckResult:
     """What check_host says, and why.
 
@@ -179,6 +179,27 @@ class CheckResult:
     helo: str
     counts: tuple[int, int, int]
     unanswered: str = ""
+
+    def __init__(
+        self,
+        entered: Entered,
+        explanation: str | None,
+        client: Client,
+        sender: str,
+        helo: str,
+        counts: tuple[int, int, int],
+        unanswered: str = "",
+    ) -> None:
+        """In one step: the usual way of a frozen dataclass, field by field, costs as much as entering a record."""
+        self.__dict__.update(
+            entered=entered,
+            explanation=explanation,
+            client=client,
+            sender=sender,
+            helo=helo,
+            counts=counts,
+            unanswered=unanswered,
+        )
 
     @property
     def result(self) -> Result:
