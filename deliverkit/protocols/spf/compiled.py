@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
@@ -32,6 +33,7 @@ from deliverkit.protocols.spf.record import (
 )
 
 Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
+Steps: TypeAlias = "tuple[tuple[Tables, int, Query | None], ...]"
 MOST_KEPT = 4096
 NOWHERE = 1 << 32  # behind every place
 
@@ -72,7 +74,8 @@ class Networks(NamedTuple):
         return first
 
 
-class Query(NamedTuple):
+@dataclass(slots=True)  # neither is changed once made; frozen, and as named tuples, they are slower to make or to read
+class Query:
     """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
@@ -92,7 +95,8 @@ class Query(NamedTuple):
     shifts: tuple[int, int]  # how many bits of an address are the host's: IPv4, IPv6
 
 
-class Program(NamedTuple):
+@dataclass(slots=True)
+class Program:
     """A record as it is walked: its parts in order, and the redirect that counts (RFC 7208 §6.1)."""
 
     text: str
@@ -102,6 +106,17 @@ class Program(NamedTuple):
     explanation: Modifier | None = None
     terms: tuple[str, ...] = ()  # the directives as written, by place
     results: tuple[Result, ...] = ()  # of a match, by place
+    steps4: Steps | None = field(default=None, repr=False, compare=False)  # what a client of the family walks,
+    steps6: Steps | None = field(default=None, repr=False, compare=False)  # made when the first one comes
+
+    def steps(self, four: bool) -> Steps:
+        """The parts as one family sees them, each a plain tuple: that is taken apart fastest."""
+        steps = tuple([(*(part.four if four else part.six), part.query) for part in self.parts])
+        if four:
+            self.steps4 = steps
+        else:
+            self.steps6 = steps
+        return steps
 
     @property
     def record(self) -> Record:

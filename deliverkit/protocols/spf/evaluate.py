@@ -18,9 +18,9 @@ from deliverkit.protocols.spf.address import Client
 from deliverkit.protocols.spf.compiled import (
     NO_PROGRAM,
     NOWHERE,
-    Networks,
     Program,
     Query,
+    Tables,
     is_address,
     published,
     read_before,
@@ -86,14 +86,11 @@ class _Check(Lookups):
     def __init__(
         self, client: Client, sender: str, helo: str, receiver: str, now: datetime | None, strict_voids: bool
     ) -> None:
-        self.client = client
-        self.strict = strict_voids
-        self.four = client.family == 4
+        super().__init__(client, strict_voids)
         self.sender = sender
         self.helo = helo
         self.receiver = receiver
         self.now = now
-        self.answers = []
 
     # -- records ----------------------------------------------------------------------------------------
 
@@ -106,23 +103,22 @@ class _Check(Lookups):
         written out here, and the rest is called.
         """
         four, number, lookups = self.four, self.client.number, 0
-        waiting: list[tuple[Entered, Program, Iterator[Networks]]] = []
+        waiting: list[tuple[Entered, Program, Iterator[tuple[Tables, int, Query | None]]]] = []
         tried: Tried | None = None
         domain = domain.removesuffix(".")
         question = record_question(domain)
         while True:  # a record is entered
-            answer: Answer | None = (yield question) if question else None
-            read = read_before(answer.records) if answer and answer.status is OK else None
-            entered = Entered(domain, answer, read) if read else self._opened(domain, answer)
+            answer: Answer | None = (yield question) if question is not None else None
+            read = read_before(answer.records) if answer is not None and answer.status is OK else None
+            entered = self._opened(domain, answer) if read is None else Entered(domain, answer, read)
             program = entered.program or NO_PROGRAM
-            parts = iter(program.parts)
-            if tried:
+            parts = iter((program.steps4 if four else program.steps6) or program.steps(four))
+            if tried is not None:
                 tried.inner = entered
             while True:  # the terms of a record are come to
                 query = None
                 if entered.result is None:
-                    for networks4, networks6, query in parts:  # §4.6.2
-                        tables, place = networks4 if four else networks6
+                    for tables, place, query in parts:  # §4.6.2
                         for mask, places in tables:
                             network = number & mask
                             if network in places and places[network] < place:
@@ -130,7 +126,7 @@ class _Check(Lookups):
                         if place < NOWHERE:
                             entered.place, entered.result, query = place, program.results[place], None
                             break
-                        if query:
+                        if query is not None:
                             break
                     else:
                         query = self._behind(entered, program)
@@ -142,7 +138,9 @@ class _Check(Lookups):
                         return CheckResult(entered, explanation, *asked_by, counts, self.unanswered)
                     inner = entered
                     entered, program, parts = waiting.pop()
-                    if inner.result not in NO_MATCH or entered.redirected:  # §5.2: else the include does not match
+                    if (
+                        inner.result not in NO_MATCH or entered.redirected is not None
+                    ):  # §5.2: else the include does not match
                         self._left(entered, program, inner)
                     continue
                 entered.place = query.place

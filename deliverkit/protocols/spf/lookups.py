@@ -70,15 +70,16 @@ def permerror(reason: str) -> Ended:
 class Lookups:
     """The void lookups of one check_host, over all the records it enters, and the answers of the term at hand."""
 
-    client: Client
-    strict: bool  # the void lookups that count are those of the RFC's letter
-    four: bool  # the client's family
-    answers: list[Answer]
-    voids = 0
-    voids_strict = 0
-    unanswered = ""
-    _spelt: str | None = None
-    _validated: tuple[str, ...] | None = None
+    def __init__(self, client: Client, strict: bool) -> None:
+        self.client = client
+        self.four = client.family == 4
+        self.strict = strict  # the void lookups that count are those of the RFC's letter
+        self.voids = 0
+        self.voids_strict = 0
+        self.unanswered = ""
+        self.answers: list[Answer] = []
+        self._spelt: str | None = None
+        self._validated: tuple[str, ...] | None = None
 
     def asked(self, name: str, type_: str, question: Question | None) -> Flow[Answer]:
         """One question of the term at hand, which may be ready; no answer is temperror (§5)."""

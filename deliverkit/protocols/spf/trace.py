@@ -73,10 +73,7 @@ class Evaluation:
         }
 
 
-# Tried and Entered are made many times in every evaluation: what most of them never change is left to the class.
-
-
-@dataclass
+@dataclass(slots=True)
 class Tried:
     """What became of one term that asks, noted while it is tried: the least from which its `Step` can be told.
 
@@ -93,7 +90,7 @@ class Tried:
     inner: Entered | None = field(default=None, init=False)
 
 
-@dataclass
+@dataclass(slots=True)
 class Entered:
     """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
 
