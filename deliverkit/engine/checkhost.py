@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
@@ -27,17 +25,43 @@ class BadInput(ValueError):
     """The client is no address, or neither sender nor HELO names a domain; the message says what to give."""
 
 
+class Asked:
+    """One evaluation that is asked for. Raises BadInput."""
+
+    def __init__(self, client_ip: str, mail_from: str, helo: str, world: World, receiver: str | None) -> None:
+        self.client_ip, self.helo, self.world, self.receiver = client_ip, helo, world, receiver or "unknown"
+        self.mail_from = mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
+        self.sender = mail_from or f"postmaster@{helo}"
+        self.domain = self.sender.rpartition("@")[2]
+        if not self.domain and mail_from:
+            raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
+        if not self.domain:
+            raise BadInput(
+                "neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path"
+            )
+        self.started, self.began = world.now(), time.monotonic()
+
+    def evaluate(self) -> Flow[CheckResult]:
+        """The evaluation from its beginning."""
+        try:
+            return evaluation(
+                self.client_ip, self.domain, self.sender, self.helo, receiver=self.receiver, now=self.started
+            )
+        except BadAddress as bad:
+            raise BadInput(str(bad)) from None
+
+    def done(self, check: CheckResult) -> CheckHost:
+        """What came of it."""
+        return CheckHost(check, time.monotonic() - self.began, self)
+
+
 @dataclass(frozen=True)
 class CheckHost:
     """One evaluation; the report about it, and the trace, are made when they are first read."""
 
     check: CheckResult
-    mail_from: str
-    started: datetime
     elapsed_s: float
-    world: World = field(repr=False)
-    evaluate: Callable[[], Flow[CheckResult]] = field(repr=False)
-    domain: str = field(repr=False)  # as it was given
+    asked: Asked = field(repr=False)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -46,12 +70,12 @@ class CheckHost:
 
     async def tried(self) -> Report:
         """The report; the evaluation is repeated for each fix that it offers."""
-        facts, rules = CheckHostFacts(self.check, self.mail_from), rules_of("spf")
+        facts, rules = CheckHostFacts(self.check, self.asked.mail_from), rules_of("spf")
         judgement = judge(facts, rules)
         report = Report(
-            subject=Subject("domain", self.check.domain, _remark(self.domain)),
-            vantage=self.world.vantage,
-            started=self.started,
+            subject=Subject("domain", self.check.domain, _remark(self.asked.domain)),
+            vantage=self.asked.world.vantage,
+            started=self.asked.started,
             elapsed_s=round(self.elapsed_s, 3),
             facts={"check_host": facts},
         ).judged_by(judgement)
@@ -60,11 +84,11 @@ class CheckHost:
         from deliverkit.engine.rejudge import Trial, with_outcomes
 
         async def again(here: World, _: Changes) -> Trial:
-            tried = CheckHostFacts(await here.run(self.evaluate()), self.mail_from)
+            tried = CheckHostFacts(await here.run(self.asked.evaluate()), self.asked.mail_from)
             return Trial(judge(tried, rules), {"SPF": tried.check.result.value})
 
         now = Trial(judgement, {"SPF": self.check.result.value})
-        return await with_outcomes(report, now, again, world=self.world, known={}, rules=rules)
+        return await with_outcomes(report, now, again, world=self.asked.world, known={}, rules=rules)
 
     @property
     def result(self) -> str:
@@ -91,8 +115,8 @@ async def check_host(
     """
     if world.told:
         return check_host_told(client_ip, mail_from, helo, world=world, receiver=receiver)
-    asked = _Asked(client_ip, mail_from, helo, world, receiver)
-    done = asked.done(await world.run(asked.flow))
+    asked = Asked(client_ip, mail_from, helo, world, receiver)
+    done = asked.done(await world.run(asked.evaluate()))
     done.__dict__["report"] = await done.tried()  # the fixes are tried while somebody waits
     return done
 
@@ -101,36 +125,8 @@ def check_host_told(
     client_ip: str, mail_from: str, helo: str, *, world: World, receiver: str | None = None
 ) -> CheckHost:
     """The same in a world that is told, where nobody has to be waited for: without a coroutine."""
-    asked = _Asked(client_ip, mail_from, helo, world, receiver)
-    return asked.done(world.run_told(asked.flow))
-
-
-class _Asked:
-    """One evaluation that begins."""
-
-    def __init__(self, client_ip: str, mail_from: str, helo: str, world: World, receiver: str | None) -> None:
-        self.mail_from = mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
-        sender = mail_from or f"postmaster@{helo}"
-        self.domain = domain = sender.rpartition("@")[2]
-        if not domain and mail_from:
-            raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
-        if not domain:
-            raise BadInput(
-                "neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path"
-            )
-        self.world, self.started, self.began = world, world.now(), time.monotonic()
-        self.evaluate = functools.partial(
-            evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=self.started
-        )
-        try:
-            self.flow = self.evaluate()
-        except BadAddress as bad:
-            raise BadInput(str(bad)) from None
-
-    def done(self, check: CheckResult) -> CheckHost:
-        """What came of it."""
-        elapsed_s = time.monotonic() - self.began
-        return CheckHost(check, self.mail_from, self.started, elapsed_s, self.world, self.evaluate, self.domain)
+    asked = Asked(client_ip, mail_from, helo, world, receiver)
+    return asked.done(world.run_told(asked.evaluate()))
 
 
 def _remark(domain: str) -> str | None:

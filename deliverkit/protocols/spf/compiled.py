@@ -76,7 +76,8 @@ class Networks(NamedTuple):
 
 @dataclass(slots=True)  # neither is changed once made; frozen, and as named tuples, they are slower to make or to read
 class Query:
-    """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
+    """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender; else
+    ``spec`` says how it is made. A term with neither asks about the domain at hand.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
     another record: an include or a redirect. ``question`` is what is asked about the target, ``question6`` for an IPv6
@@ -208,18 +209,20 @@ def plain_program(text: str) -> Program | None:
     four = made.four
     for place, word in enumerate(words):
         if word[:4] == "ip4:":
-            address, slash, digits = word.partition("/")
             try:
-                a, b, c, d = address.split(".")
+                a, b, c, d = word.split(".")
+                if "/" in d:
+                    d, _, digits = d.partition("/")
+                    mask = _SLASHED4[digits]
+                else:
+                    mask = 0xFFFFFFFF
                 network = _FIRST[a] | SECOND[b] | THIRD[c] | FOURTH[d]
-                mask = _SLASHED4[digits] if slash else 0xFFFFFFFF
             except (ValueError, KeyError):
                 return None
-            table = four.get(mask)
-            if table is None:
-                four[mask] = {network & mask: place}
+            if mask in four:
+                four[mask].setdefault(network & mask, place)
             else:
-                table.setdefault(network & mask, place)
+                four[mask] = {network & mask: place}
         elif word[:4] == "ip6:":
             found = plain_network(word)
             if found is None:
@@ -227,7 +230,7 @@ def plain_program(text: str) -> Program | None:
             _hold(made.six, MASKS6[found[2]], found[1], place)
         elif not _plain_term(word, place, made, results):
             return None
-    after = None if made.ends or not redirect else _plain_query(redirect, len(words), "redirect", redirect[9:])
+    after = None if made.ends or not redirect else _plain_query(redirect, len(words), "redirect", _cut(redirect[9:]))
     return Program(text, None, made.end(), after, None, tuple(words), tuple(results))
 
 
@@ -249,14 +252,19 @@ def _plain_term(word: str, place: int, made: _Maker, results: list[Result]) -> b
     if colon:
         if kind not in _NAMING or not _PLAIN_NAME.fullmatch(name):
             return False
-        made.query(_plain_query(word, place, kind, name))
+        made.query(_plain_query(word, place, kind, _cut(name)))
     elif kind == "all":
         made.every(place)
     elif kind == "a" or kind == "mx":
-        made.query(_plain_query(word, place, kind, ""))
+        made.query(_plain_query(word, place, kind, None))
     else:
         return False
     return True
+
+
+def _cut(name: str) -> str:
+    """A plain name is its own expansion, unless it is too long (§7.3)."""
+    return name if len(name) <= NAME_OCTETS else literal_name(MacroString(name, (name,)))
 
 
 _NAMING = frozenset({"include", "a", "mx", "exists"})
@@ -274,21 +282,22 @@ class _Maker:
         self.parts: list[Networks] = []
         self.four: dict[int, dict[int, int]] = {}  # of the run at hand: mask → network → place
         self.six: dict[int, dict[int, int]] = {}
+        self.all = NOWHERE  # the first all of the run at hand
         self.ends = False
 
     def every(self, place: int) -> None:
         """All is a network of no bits, in both families (§5.1)."""
-        _hold(self.four, 0, 0, place)
-        _hold(self.six, 0, 0, place)
+        self.all = min(self.all, place)
         self.ends = True
 
     def query(self, query: Query | None) -> None:
         """A directive that asks ends the run of those that do not."""
-        self.parts.append(Networks(_taken(self.four), _taken(self.six), query))
+        self.parts.append(Networks(_taken(self.four, self.all), _taken(self.six, self.all), query))
+        self.all = NOWHERE
 
     def end(self) -> tuple[Networks, ...]:
         """The parts; the record ends."""
-        if self.four or self.six:
+        if self.four or self.six or self.all < NOWHERE:
             self.query(None)
         return tuple(self.parts)
 
@@ -298,37 +307,36 @@ def _hold(tables: dict[int, dict[int, int]], mask: int, network: int, place: int
     tables.setdefault(mask, {}).setdefault(network & mask, place)
 
 
-def _taken(tables: dict[int, dict[int, int]]) -> tuple[Tables, int]:
-    """What was held; the next run begins."""
+def _taken(tables: dict[int, dict[int, int]], first: int) -> tuple[Tables, int]:
+    """What was held, and the place of the first term that holds every address; the next run begins."""
     if not tables:
-        return _NOTHING
+        return (), first
     every = tables.pop(0, None)
-    taken = tuple(tables.items()), every[0] if every else NOWHERE
+    taken = tuple(tables.items()), min(every[0], first) if every else first
     tables.clear()
     return taken
 
 
-_NOTHING: tuple[Tables, int] = ((), NOWHERE)
-
-
-def _plain_query(text: str, place: int, name: str, target: str) -> Query:
-    """A term whose name holds no macros, or has none."""
-    return _query(text, place, name, MacroString(target, (target,)) if target else None, (0, 0))
-
-
+_LEADING = ("include", "redirect")
 _ASKED = {"mx": ("MX", "MX"), "exists": ("A", "A"), "a": ("A", "AAAA")}
 
 
 def _query(text: str, place: int, name: str, spec: MacroString | None, shifts: tuple[int, int]) -> Query:
-    leads = name in ("include", "redirect")
     letters = spec.letters if spec else ""
-    target = literal_name(spec) if spec and not letters else None
+    if letters:
+        local = "s" in letters or "l" in letters
+        return Query(text, place, name, spec, name in _LEADING, local, None, None, None, shifts)
+    return _plain_query(text, place, name, literal_name(spec) if spec else None, shifts)
+
+
+def _plain_query(text: str, place: int, name: str, target: str | None, shifts: tuple[int, int] = (0, 0)) -> Query:
+    """A term whose name holds no macros, or has none: what it asks is known."""
     question = question6 = None
+    leads = name in _LEADING
     if target and leads:
         question = record_question(target.removesuffix("."))
     elif target and name in _ASKED:
         type4, type6 = _ASKED[name]
         question = question_about(target, type4)
         question6 = question if type4 == type6 else question_about(target, type6)
-    local = "s" in letters or "l" in letters
-    return Query(text, place, name, spec, leads, local, target, question, question6, shifts)
+    return Query(text, place, name, None, leads, False, target, question, question6, shifts)
