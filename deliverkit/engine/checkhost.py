@@ -33,13 +33,15 @@ class Asked:
         self.mail_from = mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
         self.sender = mail_from or f"postmaster@{helo}"
         self.domain = self.sender.rpartition("@")[2]
+        self.started, self.began = world.now(), time.monotonic()
+        if not self.domain:
+            self.evaluate()  # the client's address is complained of first
         if not self.domain and mail_from:
             raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
         if not self.domain:
             raise BadInput(
                 "neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path"
             )
-        self.started, self.began = world.now(), time.monotonic()
 
     def evaluate(self) -> Flow[CheckResult]:
         """The evaluation from its beginning."""
