@@ -61,14 +61,13 @@ def doctor(folder: str | Path | None = None, **options: Any) -> Report:
 
 def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:
     """RFC 7208 check_host; see `deliverkit.aio.check_host`."""
+    if world is not None and world.told:  # nobody has to be waited for
+        from deliverkit.engine.checkhost import check_host_told
+
+        return check_host_told(client_ip, mail_from, helo, world=world)
     from deliverkit import aio
 
-    work = aio.check_host(client_ip, mail_from, helo, world=world)
-    if world is not None and world.told:  # nobody has to be waited for
-        from deliverkit.flow import at_once
-
-        return at_once(work)
-    return _blocking(work)
+    return _blocking(aio.check_host(client_ip, mail_from, helo, world=world))
 
 
 def diff(old: str | Path, new: str | Path) -> Comparison:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from deliverkit.facts.checkhost import CheckHostFacts
-from deliverkit.facts.vantage import Vantage
 from deliverkit.flow import Flow, at_once
 from deliverkit.names import BadName, to_ascii
-from deliverkit.protocols.spf.address import BadAddress, Client
+from deliverkit.protocols.spf.address import BadAddress
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
 from deliverkit.report.model import Report, Subject
@@ -28,18 +25,45 @@ class BadInput(ValueError):
     """The client is no address, or neither sender nor HELO names a domain; the message says what to give."""
 
 
+class Asked:
+    """One evaluation that is asked for. Raises BadInput."""
+
+    def __init__(self, client_ip: str, mail_from: str, helo: str, world: World, receiver: str | None) -> None:
+        self.client_ip, self.helo, self.world, self.receiver = client_ip, helo, world, receiver or "unknown"
+        self.mail_from = mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
+        self.sender = mail_from or f"postmaster@{helo}"
+        self.domain = self.sender.rpartition("@")[2]
+        self.started, self.began = world.now(), time.monotonic()
+        if not self.domain:
+            self.evaluate()  # the client's address is complained of first
+        if not self.domain and mail_from:
+            raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
+        if not self.domain:
+            raise BadInput(
+                "neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path"
+            )
+
+    def evaluate(self) -> Flow[CheckResult]:
+        """The evaluation from its beginning."""
+        try:
+            return evaluation(
+                self.client_ip, self.domain, self.sender, self.helo, receiver=self.receiver, now=self.started
+            )
+        except BadAddress as bad:
+            raise BadInput(str(bad)) from None
+
+    def done(self, check: CheckResult) -> CheckHost:
+        """What came of it."""
+        return CheckHost(check, time.monotonic() - self.began, self)
+
+
 @dataclass(frozen=True)
 class CheckHost:
     """One evaluation; the report about it, and the trace, are made when they are first read."""
 
     check: CheckResult
-    mail_from: str
-    vantage: Vantage
-    started: datetime
     elapsed_s: float
-    remark: str | None
-    world: World = field(repr=False)
-    evaluate: Callable[[], Flow[CheckResult]] = field(repr=False)
+    asked: Asked = field(repr=False)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -48,12 +72,12 @@ class CheckHost:
 
     async def tried(self) -> Report:
         """The report; the evaluation is repeated for each fix that it offers."""
-        facts, rules = CheckHostFacts(self.check, self.mail_from), rules_of("spf")
+        facts, rules = CheckHostFacts(self.check, self.asked.mail_from), rules_of("spf")
         judgement = judge(facts, rules)
         report = Report(
-            subject=Subject("domain", self.check.domain, self.remark),
-            vantage=self.vantage,
-            started=self.started,
+            subject=Subject("domain", self.check.domain, _remark(self.asked.domain)),
+            vantage=self.asked.world.vantage,
+            started=self.asked.started,
             elapsed_s=round(self.elapsed_s, 3),
             facts={"check_host": facts},
         ).judged_by(judgement)
@@ -62,11 +86,11 @@ class CheckHost:
         from deliverkit.engine.rejudge import Trial, with_outcomes
 
         async def again(here: World, _: Changes) -> Trial:
-            tried = CheckHostFacts(await here.run(self.evaluate()), self.mail_from)
+            tried = CheckHostFacts(await here.run(self.asked.evaluate()), self.asked.mail_from)
             return Trial(judge(tried, rules), {"SPF": tried.check.result.value})
 
         now = Trial(judgement, {"SPF": self.check.result.value})
-        return await with_outcomes(report, now, again, world=self.world, known={}, rules=rules)
+        return await with_outcomes(report, now, again, world=self.asked.world, known={}, rules=rules)
 
     @property
     def result(self) -> str:
@@ -91,27 +115,20 @@ async def check_host(
 
     Raises BadInput. A domain that is no domain is no bad input: check_host answers none for it (§4.3).
     """
-    try:
-        Client.of(client_ip)
-    except BadAddress as bad:
-        raise BadInput(str(bad)) from None
-    mail_from = mail_from.strip().removeprefix("<").removesuffix(">")
-    sender = mail_from or f"postmaster@{helo}"
-    domain = sender.rpartition("@")[2]
-    if not domain and mail_from:
-        raise BadInput(f"the MAIL FROM address {mail_from!r} has no domain; expected one such as me@example.com")
-    if not domain:
-        raise BadInput("neither a sender nor a HELO name was given; give MAIL FROM, or HELO for a null reverse-path")
-    started, began = world.now(), time.monotonic()
-    evaluate = functools.partial(
-        evaluation, client_ip, domain, sender, helo, receiver=receiver or "unknown", now=started
-    )
-    check = await world.run(evaluate())
-    elapsed_s = time.monotonic() - began
-    done = CheckHost(check, mail_from, world.vantage, started, elapsed_s, _remark(domain), world, evaluate)
-    if not world.told:  # the fixes are tried while somebody waits
-        done.__dict__["report"] = await done.tried()
+    if world.told:
+        return check_host_told(client_ip, mail_from, helo, world=world, receiver=receiver)
+    asked = Asked(client_ip, mail_from, helo, world, receiver)
+    done = asked.done(await world.run(asked.evaluate()))
+    done.__dict__["report"] = await done.tried()  # the fixes are tried while somebody waits
     return done
+
+
+def check_host_told(
+    client_ip: str, mail_from: str, helo: str, *, world: World, receiver: str | None = None
+) -> CheckHost:
+    """The same in a world that is told, where nobody has to be waited for: without a coroutine."""
+    asked = Asked(client_ip, mail_from, helo, world, receiver)
+    return asked.done(world.run_told(asked.evaluate()))
 
 
 def _remark(domain: str) -> str | None:

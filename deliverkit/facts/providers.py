@@ -22,7 +22,7 @@ from deliverkit.flow import Answer, Flow, Status, ask, together
 from deliverkit.names import key, within
 from deliverkit.protocols.dkim.key import looks_like_key, parse_key
 from deliverkit.protocols.spf.record import Directive, select
-from deliverkit.protocols.spf.tree import Tree, spf_tree
+from deliverkit.protocols.spf.tree import Node, Tree, spf_tree
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_NETWORKS = 500  # of one tree that are compared; a provider names some dozens
@@ -246,14 +246,14 @@ def _provider(domain: str, p: Provider, by: tuple[Sign, ...], spf: Any, dkim: An
 
 
 def _listing(p: Provider, spf: Any, mail_from: Answer | None) -> Any:
-    """Whether the record leads to the provider's include, at any depth (RFC 7208 §5.2)."""
+    """Whether the record leads to the provider's include, at any depth, and lets it pass (RFC 7208 §5.2)."""
     if not isinstance(spf, SpfFacts):
         return spf if isinstance(spf, Missing) else missing("SPF was not observed")
     if not spf.answer.known:
         return missing(spf.answer.why())
     tree, names = spf.raw("tree"), {p.spf_include, *p.spf_others}
     if isinstance(tree, Tree):
-        for node in tree.root.walk():
+        for node in _passing(tree.root):
             if key(node.domain) in names and node.path[1:]:
                 return Listing("included", node.path)
     if _carries(p, mail_from):
@@ -262,6 +262,14 @@ def _listing(p: Provider, spf: Any, mail_from: Answer | None) -> Any:
     if isinstance(tree, Tree) and (tree.unknown or tree.cut):
         return missing(tree.unknown[0] if tree.unknown else "the SPF tree is too large to be followed")
     return Listing("absent")
+
+
+def _passing(node: Node) -> Iterator[Node]:
+    """This node and those below it whose senders pass: not those of ``?include:``, ``~include:`` or ``-include:``."""
+    yield node
+    for branch in node.branches:
+        if branch.node and not (isinstance(branch.term, Directive) and branch.term.qualifier != "+"):
+            yield from _passing(branch.node)
 
 
 def _carries(p: Provider, answer: Answer | None) -> bool:
@@ -289,9 +297,10 @@ def _covered(p: Provider, tree: Any, absent: Listing) -> Flow[Any]:
 def _networks(tree: Tree) -> list[Network]:
     """The networks that pass in a tree: ip4 and ip6 terms, and the addresses of a and mx."""
     found: list[Network] = []
-    for _, branch in tree.root.entered():
+    for branch in (branch for node in _passing(tree.root) for branch in node.branches):
         term = branch.term
-        if not isinstance(term, Directive) or term.qualifier != "+" or len(found) >= MAX_NETWORKS:
+        passes = branch.reachable and isinstance(term, Directive) and term.qualifier == "+"
+        if not passes or len(found) >= MAX_NETWORKS:
             continue
         if term.name in ("ip4", "ip6"):
             found += _parsed([term.text.partition(":")[2]])

@@ -163,9 +163,15 @@ def message_lines(facts: AuthenticationFacts, width: int = WIDTH) -> list[str]:
         lines += suffix_lines(result.discovery, result.suffix.answer, width)
         if result.suffix.result not in (None, result.result):
             lines += fold(f"DMARC result: {result.result} by the walk, {result.suffix.result} by the list", width)
-    elif result.discovery.record:
+    elif list_is_due(result):
         lines += suffix_lines(result.discovery, None, width)
     return lines
+
+
+def list_is_due(result: DmarcResult) -> bool:
+    """True if the list belongs beside the walk: the list is not asked where no policy applies to the message."""
+    record = result.discovery.record if result.discovery else None
+    return record is not None and record.applies
 
 
 def identifiers(result: DmarcResult) -> list[Alignment]:

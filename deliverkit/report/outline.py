@@ -20,6 +20,7 @@ from deliverkit.report.dmarc_text import (
     compared,
     destination_text,
     identifiers,
+    list_is_due,
     outcome,
     suffix_lines,
     without_consequence,
@@ -106,7 +107,8 @@ def message_outline(facts: AuthenticationFacts) -> dict[str, Any] | None:
         }
         for one in identifiers(result)
     ]
-    return {**_walked(result.discovery, result.suffix.answer if result.suffix else None), "identifiers": held}
+    outline = _walked(result.discovery, result.suffix.answer if result.suffix else None)
+    return {**outline, "identifiers": held, **({} if list_is_due(result) else {"suffix": ""})}
 
 
 def _walked(discovery: Discovery, suffix: SuffixAnswer | None) -> dict[str, Any]:

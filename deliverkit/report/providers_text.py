@@ -67,6 +67,8 @@ def _dkim(one: ProviderFacts) -> str:
         if one.dkim == "unguessable" and one.others:
             return "not told apart: a key at another selector may be its own"
         asked = ", ".join(d.selector for d in one.delegations)
+        if one.dkim == "absent" and any(d.answer.records for d in one.delegations):
+            return f"no usable key at {asked}"
         return _DKIM[one.dkim] + (f" at {asked}" if asked and one.dkim in ("absent", "dangling") else "")
     said = []
     for d in one.delegations:

@@ -139,7 +139,7 @@ class Outbox:
 
 
 class Channel:
-    """The sockets to one server, in the running event loop."""
+    """The sockets to one server, in the running event loop. Raises Unreachable when it cannot watch any."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -194,7 +194,10 @@ class _Watch:
         self._loop = loop
         self._outbox = outbox
         self._drains: dict[int, Callable[[], None]] = {}
-        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        try:
+            self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        except OSError as bad:  # such as too many open files
+            raise Unreachable(bad.strerror or str(bad)) from None
         if self._epoll is not None:
             loop.add_reader(self._epoll.fileno(), self._readable)
 

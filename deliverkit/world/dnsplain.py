@@ -42,6 +42,7 @@ _COMMON_OPT = frozenset(
 )
 
 _MOST_NOES = 4096
+_LONGEST_NO = 1232  # octets of a "no" that is kept: servers must not fill our memory
 _noes: dict[tuple[bytes, int, str, int], int] = {}
 """What follows the question in a "no" that was read, where it began, the name but for its first label, and how many
 additional records: how long it may be remembered. Whoever looks for selectors hears the same "no" eighty times. Equal
@@ -148,6 +149,8 @@ def _read(octets: bytes, asked: bytes, name: str, type_: int) -> Said:
     if at != len(octets):
         raise _Unusual
     if says_no and not answers:
+        if len(octets) > _LONGEST_NO:
+            return _no(no_name, ttl, name, flags)
         if len(_noes) >= _MOST_NOES:
             _noes.clear()
         _noes[no] = ttl

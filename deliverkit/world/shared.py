@@ -167,7 +167,8 @@ class SharedDoor:
 
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
-        for flight in (self._flights.pop() or {}).values():
+        flights = self._flights.pop() or {}
+        for flight in list(flights.values()):  # to tell one may end another: what waited for both takes it back
             if flight.begun is not None:
                 flight.begun.cancel()
             flight.tell(asyncio.CancelledError())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+import deliverkit
 from deliverkit.facts.spf import observe_spf
 from deliverkit.flow import drive
 from deliverkit.report import render
 from deliverkit.report.model import Report
 from deliverkit.report.outline import spf_outline
+from deliverkit.world import World
 from deliverkit.world.story import load_story, run_story
 from tests.protocols.spf.worlds import hearing
 
@@ -56,6 +60,14 @@ def test_the_page_has_lists_that_fold() -> None:
     page = render([told("providers/sendgrid-not-set-up")], "html")
     assert "<dt>DKIM</dt><dd>no key at s1, s2</dd>" in page
     assert "Providers" not in render([told("spf/eleven-lookups")], "html")
+
+
+@pytest.mark.parametrize("policy", [None, "v=DMARC1; p=nothing"])
+def test_of_a_list_that_is_not_asked_nothing_is_said(policy: str | None) -> None:
+    """No policy applies to the message: that is no reason to say that the list is not installed."""
+    world = World.from_records({"_dmarc.example.com": {"TXT": [policy]}} if policy else {})
+    report = deliverkit.verify(b"From: a@example.com\r\n\r\nhi\r\n", world=world)
+    assert not any("RFC 7489" in render([report], form) for form in ("html", "text"))
 
 
 def test_what_dns_says_stays_text() -> None:

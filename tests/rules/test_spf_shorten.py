@@ -180,3 +180,15 @@ def test_a_dead_include_and_a_covered_one_are_left_out() -> None:
     found = findings(world_of([f"include:{name}" for name in below], below, "-all"))["SPF004"]
     assert "include:nobody.example.org (passes nobody)" in found.fix.text
     assert "include:p0.example.net (other terms pass all its addresses today)" in found.fix.text
+
+
+def test_a_term_that_is_written_out_keeps_its_place() -> None:
+    """It stands again behind a term that fails its addresses; there it would pass nobody."""
+    top = ["include:_spf.example.com", "-ip4:192.0.2.64/26", "ip4:192.0.2.65", *(f"include:{p}" for p in PROVIDERS)]
+    below = {"_spf.example.com": "v=spf1 ip4:192.0.2.65 include:mail.example.com -all"}
+    below |= {"mail.example.com": "v=spf1 ip4:192.0.2.66 -all"}
+    below |= dict.fromkeys(PROVIDERS, "v=spf1 a:h2.example.net/26 -all")
+    world = world_of(top, below, "-all")
+    better = published(world, findings(world)["SPF004"])
+    for address, result in (("192.0.2.65", "pass"), ("192.0.2.66", "pass"), ("192.0.2.67", "fail")):
+        assert deliverkit.check_host(address, "a@example.com", "mail.example.com", world=better).result == result

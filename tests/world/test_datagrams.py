@@ -203,3 +203,18 @@ def test_sockets_are_watched_one_by_one_where_there_is_no_epoll(monkeypatch: pyt
         monkeypatch.delattr(datagrams.select, "epoll")
     test_queries_leave_by_many_ports_under_many_ids(asyncio.SelectorEventLoop)
     test_a_refused_port_fails_every_query_on_the_socket(asyncio.SelectorEventLoop)
+
+
+def test_without_a_descriptor_to_watch_by_the_server_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many open files is an answer, never a crash."""
+
+    def refused() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(datagrams.select, "epoll", refused, raising=False)
+
+    async def main() -> None:
+        with pytest.raises(datagrams.Unreachable, match="Too many open files"):
+            Channel(Server("127.0.0.1", 9))
+
+    asyncio.run(main())

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from deliverkit.flow import Answer, Question, Status
+from deliverkit.flow import Answer, Question, Status, ask, together
 from deliverkit.world.budget import BudgetDoor
 from deliverkit.world.shared import FAILURE_S, LEAST_S, MOST_S, SharedDoor, lifetime
+from deliverkit.world.strands import run_begun
 
 A = Question("example.com", "A")
 
@@ -149,6 +150,24 @@ def test_closing_reaches_the_bottom_and_ends_what_is_under_way() -> None:
         assert below.cancelled == 1
         with pytest.raises(asyncio.CancelledError):
             await asked
+
+    asyncio.run(main())
+
+
+def test_closing_ends_flows_that_wait_for_several_answers() -> None:
+    """Told that one question ended, such a flow takes the others back while the door goes through them."""
+
+    async def main() -> None:
+        below = Counting()
+        below.gate.clear()
+        door = SharedDoor(below)
+        flow = together(*(ask(name, "A") for name in ("a.example", "b.example", "c.example")))
+        running = asyncio.create_task(run_begun(flow, door.begin))
+        await turns()
+        await door.aclose()
+        assert (below.closed, below.cancelled) == (True, 3)
+        with pytest.raises(asyncio.CancelledError):
+            await running
 
     asyncio.run(main())
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 BITS = {4: 32, 6: 128}
 
 # qnum = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35        RFC 7208 §5.6
-_QNUM = {str(number): number for number in range(256)}
+# where each of the four stands in the number
+FIRST, SECOND, THIRD, FOURTH = ({str(octet): octet << shift for octet in range(256)} for shift in (24, 16, 8, 0))
 _IP6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")  # RFC 4291 §2.2: nothing longer is an address
 _MAPPED = 0xFFFF << 32
 
@@ -24,7 +25,7 @@ def parse_ip4(text: str) -> int | None:
     """An IPv4 address as an integer, or None. Octets are decimal, without leading zeros."""
     try:
         a, b, c, d = text.split(".")
-        return _QNUM[a] << 24 | _QNUM[b] << 16 | _QNUM[c] << 8 | _QNUM[d]
+        return FIRST[a] | SECOND[b] | THIRD[c] | FOURTH[d]
     except (ValueError, KeyError):
         return None
 

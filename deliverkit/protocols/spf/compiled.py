@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
+from deliverkit.protocols.spf.address import FIRST, FOURTH, SECOND, THIRD
 from deliverkit.protocols.spf.lookups import question_about
 from deliverkit.protocols.spf.macro import NAME_OCTETS, MacroString, literal_name
 from deliverkit.protocols.spf.record import (
     LARGEST_KEPT,
-    PLAIN,
     PLAIN_NAME,
     QUALIFIERS,
     Modifier,
@@ -32,6 +33,7 @@ from deliverkit.protocols.spf.record import (
 )
 
 Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
+Steps: TypeAlias = "tuple[tuple[Tables, int, Query | None], ...]"
 MOST_KEPT = 4096
 NOWHERE = 1 << 32  # behind every place
 
@@ -54,11 +56,13 @@ def _record_question(domain: str) -> Question | None:
 class Networks(NamedTuple):
     """A run of directives that need no question: ip4, ip6 (RFC 7208 §5.6) and all (§5.1), which every client is in.
 
-    For each family the tables, and the place of the first term that holds every address.
+    For each family the tables, and the place of the first term that holds every address. ``query`` is the term behind
+    them, which asks; it is None at the record's end.
     """
 
     four: tuple[Tables, int]
     six: tuple[Tables, int]
+    query: Query | None
 
     def first(self, four: bool, number: int) -> int:
         """The place of the first directive that holds the address; NOWHERE if none does."""
@@ -70,12 +74,14 @@ class Networks(NamedTuple):
         return first
 
 
-class Query(NamedTuple):
-    """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender.
+@dataclass(slots=True)  # neither is changed once made; frozen, and as named tuples, they are slower to make or to read
+class Query:
+    """A term that asks. ``target`` is the name it asks about if that is the same for every client and sender; else
+    ``spec`` says how it is made. A term with neither asks about the domain at hand.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
-    another record: an include or a redirect; ``question`` then asks for the record of the target. ``local`` says that
-    the name is made with the sender's local part.
+    another record: an include or a redirect. ``question`` is what is asked about the target, ``question6`` for an IPv6
+    client. ``local`` says that the name is made with the sender's local part.
     """
 
     text: str
@@ -86,19 +92,32 @@ class Query(NamedTuple):
     local: bool
     target: str | None
     question: Question | None
+    question6: Question | None
     shifts: tuple[int, int]  # how many bits of an address are the host's: IPv4, IPv6
 
 
-class Program(NamedTuple):
+@dataclass(slots=True)
+class Program:
     """A record as it is walked: its parts in order, and the redirect that counts (RFC 7208 §6.1)."""
 
     text: str
     fatal: Fault | None = None  # the first syntax error: such a record is never walked (§4.6), and has no parts
-    parts: tuple[Networks | Query, ...] = ()
+    parts: tuple[Networks, ...] = ()
     redirect: Query | None = None
     explanation: Modifier | None = None
     terms: tuple[str, ...] = ()  # the directives as written, by place
     results: tuple[Result, ...] = ()  # of a match, by place
+    steps4: Steps | None = field(default=None, repr=False, compare=False)  # what a client of the family walks,
+    steps6: Steps | None = field(default=None, repr=False, compare=False)  # made when the first one comes
+
+    def steps(self, four: bool) -> Steps:
+        """The parts as one family sees them, each a plain tuple: that is taken apart fastest."""
+        steps = tuple([(*(part.four if four else part.six), part.query) for part in self.parts])
+        if four:
+            self.steps4 = steps
+        else:
+            self.steps6 = steps
+        return steps
 
     @property
     def record(self) -> Record:
@@ -106,7 +125,10 @@ class Program(NamedTuple):
         return parse_record(self.text)
 
 
+NO_PROGRAM = Program("")  # where there is no record to walk
 _kept: dict[tuple[tuple[bytes, ...], ...], tuple[int, Program | None]] = {}
+_walked: dict[tuple[tuple[bytes, ...], ...], Program] = {}  # those of them that are one record, and can be walked
+read_before = _walked.get
 
 
 def published(records: tuple[tuple[bytes, ...], ...]) -> tuple[int, Program | None]:
@@ -122,14 +144,17 @@ def published(records: tuple[tuple[bytes, ...], ...]) -> tuple[int, Program | No
     read = len(chosen), compiled(chosen[0]) if len(chosen) == 1 else None
     if sum(map(len, texts)) <= LARGEST_KEPT:
         if len(_kept) >= MOST_KEPT:
-            _kept.clear()
+            forget()
         _kept[records] = read
+        if read[1] and not read[1].fatal:
+            _walked[records] = read[1]
     return read
 
 
 def forget() -> None:
-    """Forget every record that was read (for measurements)."""
+    """Forget every record that was read."""
     _kept.clear()
+    _walked.clear()
 
 
 def compiled(text: str) -> Program:
@@ -143,124 +168,175 @@ def program_of(record: Record) -> Program:
     if fatal:
         return Program(record.text, fatal)
     made = _Maker()
-    for directive in record.directives:
+    for place, directive in enumerate(record.directives):
         name = directive.name
         if name == "ip4":
-            made.four.hold(directive.network, directive.prefix4, len(made.terms))
+            _hold(made.four, MASKS4[directive.prefix4], directive.network, place)
         elif name == "ip6":
-            made.six.hold(directive.network, directive.prefix6, len(made.terms))
+            _hold(made.six, MASKS6[directive.prefix6], directive.network, place)
         elif name == "all":
-            made.every()
+            made.every(place)
         else:
-            made.query(directive.text, name, directive.spec, (32 - directive.prefix4, 128 - directive.prefix6))
-        made.term(directive.text, directive.qualifier)
-    redirect = record.effective_redirect
-    return made.program(record.text, (redirect.text, redirect.spec) if redirect else None, record.explanation)
+            shifts = 32 - directive.prefix4, 128 - directive.prefix6
+            made.query(_query(directive.text, place, name, directive.spec, shifts))
+    redirect, count = record.effective_redirect, len(record.directives)
+    return Program(
+        record.text,
+        None,
+        made.end(),
+        _query(redirect.text, count, "redirect", redirect.spec, (0, 0)) if redirect else None,
+        record.explanation,
+        tuple([directive.text for directive in record.directives]),
+        tuple([directive.result for directive in record.directives]),
+    )
 
 
 def plain_program(text: str) -> Program | None:
-    """The program of a record in which every term is plain; None for any other. Most records are plain."""
+    """The program of a record in which every term is plain; None for any other. Most records are plain.
+
+    A record that was not read before costs more here than in all the rest of a check: one glance decides what a term
+    is, and the octets of an ip4 term are looked up where they stand in the number.
+    """
     if text[:7] != "v=spf1 ":
         return None
-    made = _Maker()
-    four, six, terms, results = made.four.hold, made.six.hold, made.terms, made.results
-    redirect: tuple[str, MacroString] | None = None
-    ends = False
-    for word in text[7:].split(" "):
-        network = plain_network(word)
-        if network:
-            family, number, prefix = network
-            (four if family == 4 else six)(number, prefix, len(terms))
-            terms.append(word)
-            results.append(Result.PASS)
-            continue
-        match = _PLAIN_TERM.fullmatch(word)
-        if match is None or (match[5] and redirect):
-            if word:
+    words = text[7:].split(" ")
+    if "" in words:  # terms may have several spaces between them (§4.6.1)
+        words = [word for word in words if word]
+    redirect = _taken_redirect(words) if "redirect=" in text else ""
+    if redirect is None:
+        return None
+    made, results = _Maker(), [Result.PASS] * len(words)
+    four = made.four
+    for place, word in enumerate(words):
+        if word[:4] == "ip4:":
+            try:
+                a, b, c, d = word.split(".")
+                if "/" in d:
+                    d, _, digits = d.partition("/")
+                    mask = _SLASHED4[digits]
+                else:
+                    mask = 0xFFFFFFFF
+                network = _FIRST[a] | SECOND[b] | THIRD[c] | FOURTH[d]
+            except (ValueError, KeyError):
                 return None
-            continue  # terms may have several spaces between them (§4.6.1)
-        qualifier, kind, name, bare, target = match.groups()
-        if target:
-            redirect = word, MacroString(target, (target,))
-            continue
-        if bare == "all":
-            ends = True
-            made.every()
-        else:
-            made.query(word, kind or bare, MacroString(name, (name,)) if name else None, (0, 0))
-        made.term(word, qualifier or "+")
-    return made.program(text, None if ends else redirect, None)
+            if mask in four:
+                four[mask].setdefault(network & mask, place)
+            else:
+                four[mask] = {network & mask: place}
+        elif word[:4] == "ip6:":
+            found = plain_network(word)
+            if found is None:
+                return None
+            _hold(made.six, MASKS6[found[2]], found[1], place)
+        elif not _plain_term(word, place, made, results):
+            return None
+    after = None if made.ends or not redirect else _plain_query(redirect, len(words), "redirect", _cut(redirect[9:]))
+    return Program(text, None, made.end(), after, None, tuple(words), tuple(results))
 
 
-_PLAIN_TERM = re.compile(rf"{PLAIN.pattern}|redirect=({PLAIN_NAME})")
+def _taken_redirect(words: list[str]) -> str | None:
+    """Take the redirect out of the words; None if it is not a plain one, or not the only one."""
+    found = [word for word in words if word.startswith("redirect=")]
+    if len(found) == 1:
+        words.remove(found[0])
+        return found[0] if _PLAIN_NAME.fullmatch(found[0], 9) else None
+    return None if found else ""
+
+
+def _plain_term(word: str, place: int, made: _Maker, results: list[Result]) -> bool:
+    """Take up a plain term that is neither ip4 nor ip6; False if it is not plain."""
+    kind, colon, name = word.partition(":")
+    qualifier = QUALIFIERS.get(kind[:1])
+    if qualifier:
+        kind, results[place] = kind[1:], qualifier
+    if colon:
+        if kind not in _NAMING or not _PLAIN_NAME.fullmatch(name):
+            return False
+        made.query(_plain_query(word, place, kind, _cut(name)))
+    elif kind == "all":
+        made.every(place)
+    elif kind == "a" or kind == "mx":
+        made.query(_plain_query(word, place, kind, None))
+    else:
+        return False
+    return True
+
+
+def _cut(name: str) -> str:
+    """A plain name is its own expansion, unless it is too long (§7.3)."""
+    return name if len(name) <= NAME_OCTETS else literal_name(MacroString(name, (name,)))
+
+
+_NAMING = frozenset({"include", "a", "mx", "exists"})
+_PLAIN_NAME = re.compile(PLAIN_NAME)
+MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
+MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
+_SLASHED4 = {str(prefix): mask for prefix, mask in enumerate(MASKS4)}
+_FIRST = {f"ip4:{octet}": number for octet, number in FIRST.items()}
 
 
 class _Maker:
-    """Puts a program together, term by term."""
+    """Puts the parts of a program together, term by term."""
 
     def __init__(self) -> None:
-        self.parts: list[Networks | Query] = []
-        self.terms: list[str] = []
-        self.results: list[Result] = []
-        self.four, self.six = _Run(MASKS4), _Run(MASKS6)
+        self.parts: list[Networks] = []
+        self.four: dict[int, dict[int, int]] = {}  # of the run at hand: mask → network → place
+        self.six: dict[int, dict[int, int]] = {}
+        self.all = NOWHERE  # the first all of the run at hand
+        self.ends = False
 
-    def term(self, text: str, qualifier: str) -> None:
-        """The next directive was read."""
-        self.terms.append(text)
-        self.results.append(QUALIFIERS[qualifier])
-
-    def every(self) -> None:
+    def every(self, place: int) -> None:
         """All is a network of no bits, in both families (§5.1)."""
-        self.four.hold(0, 0, len(self.terms))
-        self.six.hold(0, 0, len(self.terms))
+        self.all = min(self.all, place)
+        self.ends = True
 
-    def query(self, text: str, name: str, spec: MacroString | None, shifts: tuple[int, int]) -> None:
+    def query(self, query: Query | None) -> None:
         """A directive that asks ends the run of those that do not."""
-        self._close()
-        self.parts.append(_query(text, len(self.terms), name, spec, shifts))
+        self.parts.append(Networks(_taken(self.four, self.all), _taken(self.six, self.all), query))
+        self.all = NOWHERE
 
-    def _close(self) -> None:
-        if self.four.tables or self.six.tables:
-            self.parts.append(Networks(self.four.taken(), self.six.taken()))
-
-    def program(self, text: str, redirect: tuple[str, MacroString] | None, explanation: Modifier | None) -> Program:
-        """The program; ``redirect`` is the text of the modifier that counts and its domain-spec."""
-        self._close()
-        after = redirect and _query(redirect[0], len(self.terms), "redirect", redirect[1], (0, 0))
-        return Program(text, None, tuple(self.parts), after, explanation, tuple(self.terms), tuple(self.results))
+    def end(self) -> tuple[Networks, ...]:
+        """The parts; the record ends."""
+        if self.four or self.six or self.all < NOWHERE:
+            self.query(None)
+        return tuple(self.parts)
 
 
-class _Run:
-    """The networks of one family in directives that need no question, one behind the other."""
-
-    def __init__(self, masks: tuple[int, ...]) -> None:
-        self.masks = masks
-        self.tables: dict[int, dict[int, int]] = {}
-
-    def hold(self, network: int, prefix: int, place: int) -> None:
-        """Host bits of a network are ignored (§5.6); of two terms for one network the first is come to."""
-        mask = self.masks[prefix]
-        table = self.tables.get(mask)
-        if table is None:
-            self.tables[mask] = {network & mask: place}
-        else:
-            table.setdefault(network & mask, place)
-
-    def taken(self) -> tuple[Tables, int]:
-        """What was held; the next run begins."""
-        every = self.tables.pop(0, None)
-        tables = tuple(self.tables.items())
-        self.tables = {}
-        return tables, every[0] if every else NOWHERE
+def _hold(tables: dict[int, dict[int, int]], mask: int, network: int, place: int) -> None:
+    """Host bits of a network are ignored (§5.6); of two terms for one network the first is come to."""
+    tables.setdefault(mask, {}).setdefault(network & mask, place)
 
 
-MASKS4 = tuple(((1 << prefix) - 1) << (32 - prefix) for prefix in range(33))
-MASKS6 = tuple(((1 << prefix) - 1) << (128 - prefix) for prefix in range(129))
+def _taken(tables: dict[int, dict[int, int]], first: int) -> tuple[Tables, int]:
+    """What was held, and the place of the first term that holds every address; the next run begins."""
+    if not tables:
+        return (), first
+    every = tables.pop(0, None)
+    taken = tuple(tables.items()), min(every[0], first) if every else first
+    tables.clear()
+    return taken
+
+
+_LEADING = ("include", "redirect")
+_ASKED = {"mx": ("MX", "MX"), "exists": ("A", "A"), "a": ("A", "AAAA")}
 
 
 def _query(text: str, place: int, name: str, spec: MacroString | None, shifts: tuple[int, int]) -> Query:
-    leads = name in ("include", "redirect")
     letters = spec.letters if spec else ""
-    target = literal_name(spec) if spec and not letters else None
-    question = record_question(target.removesuffix(".")) if target and leads else None
-    return Query(text, place, name, spec, leads, "s" in letters or "l" in letters, target, question, shifts)
+    if letters:
+        local = "s" in letters or "l" in letters
+        return Query(text, place, name, spec, name in _LEADING, local, None, None, None, shifts)
+    return _plain_query(text, place, name, literal_name(spec) if spec else None, shifts)
+
+
+def _plain_query(text: str, place: int, name: str, target: str | None, shifts: tuple[int, int] = (0, 0)) -> Query:
+    """A term whose name holds no macros, or has none: what it asks is known."""
+    question = question6 = None
+    leads = name in _LEADING
+    if target and leads:
+        question = record_question(target.removesuffix("."))
+    elif target and name in _ASKED:
+        type4, type6 = _ASKED[name]
+        question = question_about(target, type4)
+        question6 = question if type4 == type6 else question_about(target, type6)
+    return Query(text, place, name, None, leads, False, target, question, question6, shifts)

@@ -9,14 +9,35 @@ What this file will not do: open a socket, sleep, or judge. A lookup that nobody
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from deliverkit.flow import Answer, Flow, Status, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import Client
-from deliverkit.protocols.spf.compiled import NOWHERE, Query, is_address, published, record_question
-from deliverkit.protocols.spf.lookups import MAX_HOSTS, MAX_LOOKUPS, OK, Ended, Lookups, ask_name, permerror
+from deliverkit.protocols.spf.compiled import (
+    NO_PROGRAM,
+    NOWHERE,
+    Program,
+    Query,
+    Tables,
+    is_address,
+    published,
+    read_before,
+    record_question,
+)
+from deliverkit.protocols.spf.lookups import (
+    MAX_HOSTS,
+    MAX_LOOKUPS,
+    NODATA,
+    OK,
+    Ended,
+    Lookups,
+    ask_name,
+    no_name,
+    permerror,
+    question_about,
+)
 from deliverkit.protocols.spf.macro import MacroContext, MacroString, expand, expand_name, parse_macro_string
 from deliverkit.protocols.spf.record import Result
 from deliverkit.protocols.spf.trace import CheckResult, Entered, Evaluation, Step, Tried
@@ -24,6 +45,7 @@ from deliverkit.protocols.spf.trace import CheckResult, Entered, Evaluation, Ste
 __all__ = ["CheckResult", "Evaluation", "Step", "check_host"]
 
 FAIL, PASS = Result.FAIL, Result.PASS
+NO_MATCH = (FAIL, Result.SOFTFAIL, Result.NEUTRAL)  # of an included record: the include does not match (§5.2)
 UNMATCHABLE = "the local part is not US-ASCII, so the term cannot match (RFC 8616 §4)"
 
 
@@ -37,18 +59,14 @@ def check_host(
     now: datetime | None = None,
     strict_voids: bool = False,
 ) -> Flow[CheckResult]:
-    """check_host(ip, domain, sender) of RFC 7208 §4.1. Raises `BadAddress` if ``client_ip`` is no address.
+    """check_host(ip, domain, sender) of RFC 7208 §4.1. Raises `BadAddress`, at once, if ``client_ip`` is no address.
 
     ``sender`` without a local part is taken as postmaster@sender (§4.3). IDNs are made into A-labels (RFC 8616 §4).
     """
     local, at, sender_domain = sender.rpartition("@")
-    sender = f"{local or 'postmaster'}@{_a_labels(sender_domain if at else sender)}"
-    domain = _a_labels(domain)
-    check = _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids)
-    entered = yield from check.evaluate(domain)
-    explanation = (yield from check.explain(entered)) if entered.result is FAIL else None
-    counts = check.lookups, check.voids, check.voids_strict
-    return CheckResult(entered, explanation, check.client, sender, helo, counts, check.unanswered)
+    if not local or not sender.isascii() or sender[-1] == ".":
+        sender = f"{local or 'postmaster'}@{_a_labels(sender_domain if at else sender)}"
+    return _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids).evaluate(_a_labels(domain))
 
 
 def _a_labels(name: str) -> str:
@@ -68,10 +86,7 @@ class _Check(Lookups):
     def __init__(
         self, client: Client, sender: str, helo: str, receiver: str, now: datetime | None, strict_voids: bool
     ) -> None:
-        self.client = client
-        self.strict = strict_voids
-        self.four = client.family == 4
-        self.answers = []
+        super().__init__(client, strict_voids)
         self.sender = sender
         self.helo = helo
         self.receiver = receiver
@@ -79,90 +94,106 @@ class _Check(Lookups):
 
     # -- records ----------------------------------------------------------------------------------------
 
-    def evaluate(self, domain: str) -> Flow[Entered]:
-        """The record of the domain, and every record it leads to.
+    def evaluate(self, domain: str) -> Flow[CheckResult]:
+        """The record of the domain, every record it leads to, and the explanation.
 
         A record waits on a stack while what it includes or redirects to is walked: an answer then passes through the
-        same few generators however deep it is needed.
+        same few generators however deep it is needed. Every evaluation spends its time in this loop: what nearly all
+        records need (one that was read before, a client in none of the networks, an include that does not match) is
+        written out here, and the rest is called.
         """
-        waiting: list[Entered] = []
+        four, number, lookups = self.four, self.client.number, 0
+        waiting: list[tuple[Entered, Program, Iterator[tuple[Tables, int, Query | None]]]] = []
+        tried: Tried | None = None
         domain = domain.removesuffix(".")
         question = record_question(domain)
-        entered = self._opened(domain, (yield question) if question else None)
-        while True:
-            query = self._next(entered) if entered.result is None else None
-            if query is None:  # the record has ended
-                if not waiting:
-                    return entered
-                inner, entered = entered, waiting.pop()
-                self._left(entered, inner)
-                continue
-            tried = self._begun(query, entered)
-            if tried is None:
-                continue
-            if not query.leads:
-                yield from self._try(query, entered, tried)
-                continue
-            target = query.target or (yield from self._leading(query, entered, tried))
-            if target is not None:
+        while True:  # a record is entered
+            answer: Answer | None = (yield question) if question is not None else None
+            read = read_before(answer.records) if answer is not None and answer.status is OK else None
+            entered = self._opened(domain, answer) if read is None else Entered(domain, answer, read)
+            program = entered.program or NO_PROGRAM
+            parts = iter((program.steps4 if four else program.steps6) or program.steps(four))
+            if tried is not None:
+                tried.inner = entered
+            while True:  # the terms of a record are come to
+                query = None
+                if entered.result is None:
+                    for tables, place, query in parts:  # §4.6.2
+                        for mask, places in tables:
+                            network = number & mask
+                            if network in places and places[network] < place:
+                                place = places[network]
+                        if place < NOWHERE:
+                            entered.place, entered.result, query = place, program.results[place], None
+                            break
+                        if query is not None:
+                            break
+                    else:
+                        query = self._behind(entered, program)
+                if query is None:  # the record has ended
+                    if not waiting:
+                        explanation = (yield from self.explain(entered)) if entered.result is FAIL else None
+                        counts = lookups, self.voids, self.voids_strict
+                        asked_by = self.client, self.sender, self.helo
+                        return CheckResult(entered, explanation, *asked_by, counts, self.unanswered)
+                    inner = entered
+                    entered, program, parts = waiting.pop()
+                    if (
+                        inner.result not in NO_MATCH or entered.redirected is not None
+                    ):  # §5.2: else the include does not match
+                        self._left(entered, program, inner)
+                    continue
+                entered.place = query.place
+                tried = Tried(query.place)
+                if query is program.redirect:
+                    entered.redirected = tried
+                else:
+                    entered.tried.append(tried)
+                lookups += 1
+                if lookups > MAX_LOOKUPS:  # §4.6.4
+                    why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
+                    self._broken(entered, tried, permerror(why))
+                    continue
+                if not query.leads:
+                    yield from self._try(query, entered, program, tried)
+                    continue
+                target = query.target
+                if target is None:
+                    target = yield from self._leading(query, entered, tried)
+                    if target is None:
+                        continue
                 tried.target = target
-                waiting.append(entered)
+                waiting.append((entered, program, parts))
                 domain = target.removesuffix(".")
                 question = query.question or record_question(domain)
-                entered = self._opened(domain, (yield question) if question else None)
+                break
 
     def _opened(self, domain: str, answer: Answer | None) -> Entered:
         """Select the record (§4.5) and check all its syntax (§4.6). ``answer`` is None where nothing could be asked."""
         if answer is None:  # §4.3
             what = "an address" if is_address(domain) else "not a name of two labels or more"
-            return Entered(domain, None, None, Result.NONE, f"{domain!r} is {what} (RFC 7208 §4.3)")
+            return Entered(domain).end(Result.NONE, f"{domain!r} is {what} (RFC 7208 §4.3)")
         if answer.status is not OK and not answer.known:  # §4.4
             self.unanswered = self.unanswered or answer.why()
-            return Entered(domain, answer, None, Result.TEMPERROR, f"{answer.why()} (RFC 7208 §4.4)")
+            return Entered(domain, answer).end(Result.TEMPERROR, f"{answer.why()} (RFC 7208 §4.4)")
         count, program = published(answer.records)
         if program is None:
             if count:  # §4.5
                 reason = f"{domain} has {count} SPF records (RFC 7208 §4.5)"
-                return Entered(domain, answer, None, Result.PERMERROR, reason)
+                return Entered(domain, answer).end(Result.PERMERROR, reason)
             what = "the name does not exist" if answer.status is Status.NXDOMAIN else "there is no SPF record"  # §4.3
-            return Entered(domain, answer, None, Result.NONE, f"{domain}: {what} (RFC 7208 §4.5)")
+            return Entered(domain, answer).end(Result.NONE, f"{domain}: {what} (RFC 7208 §4.5)")
         if program.fatal:  # §4.6: anywhere in the record, before anything is evaluated
             reason = f"{domain}: {program.fatal.detail} (RFC 7208 §4.6)"
-            return Entered(domain, answer, program, Result.PERMERROR, reason)
+            return Entered(domain, answer, program).end(Result.PERMERROR, reason)
         return Entered(domain, answer, program)
 
-    def _next(self, entered: Entered) -> Query | None:
-        """The next term that asks (§4.6.2), unless one before it matches that need not; None at the record's end."""
-        program, number, at = entered.program, self.client.number, entered.part
-        assert program is not None
-        for part in program.parts[at:]:
-            at += 1
-            if isinstance(part, Query):
-                entered.part = at
-                return part
-            place = part.first(self.four, number)
-            if place < NOWHERE:
-                entered.place, entered.result = place, program.results[place]
-                return None
-        entered.part, entered.place = at, len(program.results)
-        if program.redirect is None:  # §4.7
-            entered.end(Result.NEUTRAL, f"{entered.domain}: no term matched (RFC 7208 §4.7)")
-        return program.redirect  # §6.1
-
-    def _begun(self, query: Query, entered: Entered) -> Tried | None:
-        """Note a term that asks, and count it (§4.6.4); None if it is the eleventh."""
-        tried = Tried(query.place)
-        entered.place = query.place
-        if query.name == "redirect":
-            entered.redirected = tried
-        else:
-            entered.tried.append(tried)
-        self.lookups += 1
-        if self.lookups > MAX_LOOKUPS:
-            why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
-            self._broken(entered, tried, permerror(why))
-            return None
-        return tried
+    def _behind(self, entered: Entered, program: Program) -> Query | None:
+        """Behind the last term (§4.7), if no match has ended the record: the redirect, if there is one (§6.1)."""
+        entered.place = len(program.results)
+        if program.redirect is None:
+            entered.result = Result.NEUTRAL
+        return program.redirect
 
     def _broken(self, entered: Entered, tried: Tried, end: Ended) -> None:
         """A term ended the record with permerror or temperror."""
@@ -175,7 +206,9 @@ class _Check(Lookups):
         if not redirect and self._unmatchable(query):
             tried.detail = UNMATCHABLE
             return None
-        self.answers = [] if redirect else tried.answers
+        self.answers = []
+        if not redirect:
+            tried.answers = self.answers
         voids, strict = self.voids, self.voids_strict
         try:
             return (yield from self._target(query, entered.domain))
@@ -185,20 +218,19 @@ class _Check(Lookups):
             self._broken(entered, tried, end)
             return None
 
-    def _left(self, entered: Entered, inner: Entered) -> None:
+    def _left(self, entered: Entered, program: Program, inner: Entered) -> None:
         """Back in a record from the one that its last term led to."""
-        program, tried, result = entered.program, entered.redirected, inner.result
-        assert program and result
+        tried, result = entered.redirected, inner.result
+        assert result
         if tried and program.redirect:  # §6.1: the target's result is the result; none is permerror
             if result is Result.NONE:
                 result = Result.PERMERROR
                 why = f"{program.redirect.text}: {inner.reason.partition(' (RFC')[0]} (RFC 7208 §6.1)"
-                inner = Entered(inner.domain, inner.answer, None, result, why)
+                inner = Entered(inner.domain, inner.answer).end(result, why)
             tried.inner, tried.outcome = inner, result.value
             entered.end(result, inner.reason)
             return
         tried = entered.tried[-1]
-        tried.inner = inner
         if result is PASS:  # §5.2: only the target's pass is a match
             tried.outcome, entered.result = "match", program.results[tried.place]
         elif result is Result.NONE:  # §5.2: none makes a permerror
@@ -210,18 +242,20 @@ class _Check(Lookups):
 
     # -- mechanisms (§5) --------------------------------------------------------------------------------
 
-    def _try(self, query: Query, entered: Entered, tried: Tried) -> Flow[None]:
+    def _try(self, query: Query, entered: Entered, program: Program, tried: Tried) -> Flow[None]:
         """Evaluate a mechanism. What it asked about, found and cost is noted, whatever becomes of it."""
         if query.local and self._unmatchable(query):
             tried.detail = UNMATCHABLE
             return
-        self.answers = tried.answers
+        tried.answers = self.answers = []
         voids, strict = self.voids, self.voids_strict
         try:
-            target = query.target or (yield from self._target(query, entered.domain)) if query.spec else entered.domain
+            target = query.target
+            if target is None:
+                target = (yield from self._target(query, entered.domain)) if query.spec else entered.domain
             if (yield from _MECHANISMS[query.name](self, query, target, tried)):
                 tried.outcome = "match"
-                entered.result = entered.program.results[query.place] if entered.program else None
+                entered.result = program.results[query.place]
             tried.target = target
         except Ended as end:
             self._broken(entered, tried, end)
@@ -230,21 +264,26 @@ class _Check(Lookups):
 
     def _match_a(self, query: Query, target: str, tried: Tried) -> Flow[bool]:
         """§5.3"""
-        found, other = yield from self.addresses(target)
+        question = (query.question if self.four else query.question6) or question_about(target, self.client.question)
+        found: Answer = (yield question) if question else no_name(target, self.client.question)
+        other = (yield from self.other_family(target)) if found.status is NODATA else None
         address = self.compare(query.shifts, found, other)
-        tried.detail = address or ""
-        return address is not None
+        if address is None:
+            return False
+        tried.detail = address
+        return True
 
     def _match_mx(self, query: Query, target: str, tried: Tried) -> Flow[bool]:
         """§5.4; more than ten hosts make a permerror, whichever order they come in (§4.6.4)."""
-        answer = yield from self.asked(target, "MX")
+        answer = yield from self.asked(target, "MX", query.question)
         hosts = [host for _, host in sorted(answer.records) if host != "."]  # RFC 7505: a null MX names no host
         if len(hosts) > MAX_HOSTS:
             raise permerror(f"{target} has {len(hosts)} MX hosts; {MAX_HOSTS} is the limit (RFC 7208 §4.6.4)")
         if not answer.records:
             self.void(answer)
+        told: tuple[tuple[Answer, Answer | None], ...]
         if len(hosts) == 1:
-            told: tuple[tuple[Answer, Answer | None], ...] = ((yield from self.addresses(hosts[0])),)
+            told = ((yield from self.addresses(hosts[0])),)
         else:
             told = yield from together(*map(self.addresses, hosts))
         for host, (found, other) in zip(hosts, told, strict=True):
@@ -263,9 +302,9 @@ class _Check(Lookups):
                 return True
         return False
 
-    def _match_exists(self, _: Query, target: str, __: Tried) -> Flow[bool]:
+    def _match_exists(self, query: Query, target: str, _: Tried) -> Flow[bool]:
         """§5.7: an A record, for IPv6 clients too."""
-        answer = yield from self.asked(target, "A")
+        answer = yield from self.asked(target, "A", query.question)
         if not answer.records:
             self.void(answer)
         return bool(answer.records)

@@ -23,7 +23,7 @@ MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evalu
 MAX_VOIDS = 2  # §4.6.4
 MAX_HOSTS = 10  # §4.6.4, address lookups for one mx; names considered for one ptr
 
-OK = Status.OK
+OK, NODATA = Status.OK, Status.NODATA
 _LABELS = re.compile(r"[^.]{1,63}(?:\.[^.]{1,63})*")
 
 
@@ -45,11 +45,11 @@ def _question(name: str, type_: str) -> Question | None:
 def ask_name(name: str, type_: str) -> Flow[Answer]:
     """Ask; a name that no query can carry does not exist (RFC 7208 §4.8 leaves it open)."""
     question = question_about(name, type_)
-    answer: Answer = (yield question) if question else _no_name(name, type_)
+    answer: Answer = (yield question) if question else no_name(name, type_)
     return answer
 
 
-def _no_name(name: str, type_: str) -> Answer:
+def no_name(name: str, type_: str) -> Answer:
     detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
     return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
 
@@ -68,22 +68,23 @@ def permerror(reason: str) -> Ended:
 
 
 class Lookups:
-    """The counters of one check_host, over all the records it enters, and the answers of the term at hand."""
+    """The void lookups of one check_host, over all the records it enters, and the answers of the term at hand."""
 
-    client: Client
-    strict: bool  # the void lookups that count are those of the RFC's letter
-    four: bool  # the client's family
-    answers: list[Answer]
-    lookups = 0
-    voids = 0
-    voids_strict = 0
-    unanswered = ""
-    _validated: tuple[str, ...] | None = None
+    def __init__(self, client: Client, strict: bool) -> None:
+        self.client = client
+        self.four = client.family == 4
+        self.strict = strict  # the void lookups that count are those of the RFC's letter
+        self.voids = 0
+        self.voids_strict = 0
+        self.unanswered = ""
+        self.answers: list[Answer] = []
+        self._spelt: str | None = None
+        self._validated: tuple[str, ...] | None = None
 
-    def asked(self, name: str, type_: str) -> Flow[Answer]:
-        """One question of the term at hand; no answer is temperror (§5)."""
-        question = question_about(name, type_)
-        answer: Answer = (yield question) if question else _no_name(name, type_)
+    def asked(self, name: str, type_: str, question: Question | None) -> Flow[Answer]:
+        """One question of the term at hand, which may be ready; no answer is temperror (§5)."""
+        question = question or question_about(name, type_)
+        answer: Answer = (yield question) if question else no_name(name, type_)
         self.answers.append(answer)
         self.require(answer)
         return answer
@@ -97,11 +98,12 @@ class Lookups:
         """The client's family (§5), and the other one if the name exists without addresses of the first."""
         wanted = "A" if self.four else "AAAA"
         question = question_about(name, wanted)
-        found: Answer = (yield question) if question else _no_name(name, wanted)
-        if found.status is not Status.NODATA:
-            return found, None
-        other = yield from ask_name(name, "AAAA" if wanted == "A" else "A")
-        return found, other
+        found: Answer = (yield question) if question else no_name(name, wanted)
+        return found, (yield from self.other_family(name)) if found.status is NODATA else None
+
+    def other_family(self, name: str) -> Flow[Answer]:
+        """Ask for the addresses of the other family."""
+        return ask_name(name, "AAAA" if self.four else "A")
 
     def compare(self, shifts: tuple[int, int], found: Answer, other: Answer | None) -> str | None:
         """Look at one host's addresses: temperror, a void lookup, or the address that matches.
@@ -109,9 +111,12 @@ class Lookups:
         ``shifts`` says for IPv4 and IPv6 how many bits of an address do not count.
         """
         self.answers.append(found)
-        self.require(found)
+        if found.status is not OK:
+            self.require(found)
         if not found.records:
             self.void(found, other)
+        if self.four and not shifts[0]:  # an IPv4 address has one spelling
+            return self.spelt if self.spelt in found.records else None
         parse, shift = (parse_ip4, shifts[0]) if self.four else (parse_ip6, shifts[1])
         client = self.client.number
         for text in found.records:
@@ -119,6 +124,13 @@ class Lookups:
             if number is not None and (number ^ client) >> shift == 0:
                 return str(text)
         return None
+
+    @property
+    def spelt(self) -> str:
+        """The client's address as text; most checks never need it."""
+        if self._spelt is None:
+            self._spelt = self.client.text
+        return self._spelt
 
     def void(self, answer: Answer, other: Answer | None = None) -> None:
         """§4.6.4: count an empty answer, and end at the third."""

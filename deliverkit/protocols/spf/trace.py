@@ -8,6 +8,7 @@ What this file will not do: evaluate. The trace is plain and frozen, and knows i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,13 +81,13 @@ class Tried:
     """
 
     place: int
-    outcome: str = "no match"
-    target: str | None = None
-    answers: list[Answer] = field(default_factory=list)
-    voids: int = 0
-    voids_strict: int = 0
-    detail: str = ""
-    inner: Entered | None = None
+    outcome: str = field(default="no match", init=False)
+    target: str | None = field(default=None, init=False)
+    answers: Sequence[Answer] = field(default=(), init=False)
+    voids: int = field(default=0, init=False)
+    voids_strict: int = field(default=0, init=False)
+    detail: str = field(default="", init=False)
+    inner: Entered | None = field(default=None, init=False)
 
 
 @dataclass(slots=True)
@@ -94,31 +95,33 @@ class Entered:
     """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
 
     ``program`` is None where there is not exactly one record. ``result`` is None until the record has ended, ``why``
-    the reason where that is not the term that matched. ``place`` is that of the directive that ended it, and behind
-    them all if none did; ``tried`` are the directives that asked. ``part`` is the next part of the program.
+    the reason where that is not the term that matched, nor that none did. ``place`` is that of the directive that
+    ended it, and behind them all if none did; ``tried`` are the directives that asked.
     """
 
     domain: str
     answer: Answer | None = None
     program: Program | None = None
-    result: Result | None = None
-    why: str = ""
-    tried: list[Tried] = field(default_factory=list)
-    redirected: Tried | None = None
-    place: int = -1
-    part: int = 0
-    told: Evaluation | None = field(default=None, compare=False)
+    tried: list[Tried] = field(default_factory=list, init=False)
+    result: Result | None = field(default=None, init=False)
+    why: str = field(default="", init=False)
+    redirected: Tried | None = field(default=None, init=False)
+    place: int = field(default=-1, init=False)
+    told: Evaluation | None = field(default=None, init=False, compare=False)
 
     @property
     def reason(self) -> str:
         """Why it ended so, in a sentence."""
         if self.why or self.program is None:
             return self.why
+        if self.place == len(self.program.terms):
+            return f"{self.domain}: no term matched (RFC 7208 §4.7)"
         return f"{self.domain}: {self.program.terms[self.place]} matched"
 
-    def end(self, result: Result, why: str) -> None:
+    def end(self, result: Result, why: str) -> Entered:
         """The record has ended, not by a match."""
         self.result, self.why = result, why
+        return self
 
     def decided(self) -> tuple[str, Entered | None] | None:
         """The text of the term that decided, and the record it led to."""
@@ -157,7 +160,7 @@ def _step(term: Term, tried: Tried) -> Step:
     return Step(term.text, term.span, tried.outcome, tried.target, tuple(tried.answers), *spent, tried.detail, inner)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckResult:
     """What check_host says, and why.
 
@@ -173,6 +176,27 @@ class CheckResult:
     helo: str
     counts: tuple[int, int, int]
     unanswered: str = ""
+
+    def __init__(
+        self,
+        entered: Entered,
+        explanation: str | None,
+        client: Client,
+        sender: str,
+        helo: str,
+        counts: tuple[int, int, int],
+        unanswered: str = "",
+    ) -> None:
+        """In one step: the usual way of a frozen dataclass, field by field, costs as much as entering a record."""
+        self.__dict__.update(
+            entered=entered,
+            explanation=explanation,
+            client=client,
+            sender=sender,
+            helo=helo,
+            counts=counts,
+            unanswered=unanswered,
+        )
 
     @property
     def result(self) -> Result:

@@ -52,7 +52,7 @@ _FIXES: dict[str, tuple[str, ...]] = {
     "charset-converted": ("Send UTF-8 and label it so; what converts text must do so before it is signed",),
     "decoded-text-signed": (_SIGNER,),
     "other-encoding-signed": ("Encode first, then sign what is sent", _SIGNER),
-    "other-canonicalization": ("The signer must use the forms that c= names: c=relaxed/relaxed", _SIGNER),
+    "other-canonicalization": ("The signer must use the forms that c= names, best c=relaxed/relaxed", _SIGNER),
     "signer-fault": (_SIGNER,),
     "signature-edited": (
         "Nothing may touch a DKIM-Signature field once it is written: take the program that refolds or edits it out of"

@@ -143,10 +143,10 @@ def body_was_changed(facts: MessageFacts) -> Findings:
     """A DKIM signature fails: the body is not the one that was signed.
 
     Why: something changed the body after signing: a footer, a virus scanner, a relay that re-encodes or breaks long
-    lines, or a program that signs before it has CRLF line ends. The signature counts for nothing.
+    lines, or a program that signs before it has CRLF line ends. The signature counts for nothing. Where the change is
+    proven, the finding names it and says what to do about it.
     Fix: sign last, after everything that touches the message; send lines of at most 998 octets, 7bit,
     quoted-printable or base64, so that no relay has a reason to change them; sign with relaxed body canonicalization.
-    Where the change is proven, the finding names it and says what to do about it.
     """
     yield from _failed(facts, Kind.BODY_HASH)
 
@@ -156,10 +156,10 @@ def header_was_changed(facts: MessageFacts) -> Findings:
     """A DKIM signature fails: the header is not the one that was signed, or another key signed.
 
     Why: a signed field was rewritten, refolded or added after signing, or the published key does not belong to the
-    private key that signed. The signature counts for nothing.
+    private key that signed. The signature counts for nothing. Where the change is proven, the finding names it and says
+    what to do about it.
     Fix: compare private and published key (`deliverkit audit DOMAIN --dkim-key SELECTOR=FILE`); if they match, sign
-    after the last program that touches the header, with relaxed header canonicalization. Where the change is proven,
-    the finding names it and says what to do about it.
+    after the last program that touches the header, with relaxed header canonicalization.
     """
     yield from _failed(facts, Kind.SIGNATURE, Kind.WRONG_KEY)
 

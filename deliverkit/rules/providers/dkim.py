@@ -11,9 +11,9 @@ from deliverkit.names import key
 from deliverkit.rules.providers.reading import (
     aliases,
     each_named,
+    no_key,
     nothing,
     seen,
-    selectors_of,
     shape,
     unconfirmed,
 )
@@ -33,7 +33,7 @@ def provider_does_not_sign(facts: DomainFacts) -> Findings:
         p = one.provider
         if one.dkim != "absent" or one.others or one.personal or nothing(one):
             return
-        asked = f"no key at {selectors_of(one)}" if one.delegations else f"_domainkey.{facts.name} does not exist"
+        asked = no_key(one) if one.delegations else f"_domainkey.{facts.name} does not exist"
         yield finding(
             f"{p.name}: {asked}{unconfirmed(p, 'dkim_selectors', 'dkim_record')}",
             at=seen(one.delegations),

@@ -51,6 +51,12 @@ def selectors_of(one: ProviderFacts) -> str:
     return ", ".join(d.selector for d in one.delegations)
 
 
+def no_key(one: ProviderFacts) -> str:
+    """At which of a provider's selectors no key stands; a record that holds none that can be used is one too."""
+    usable = "usable " if any(d.answer.records for d in one.delegations) else ""
+    return f"no {usable}key at {selectors_of(one)}"
+
+
 def seen(delegations: Iterable[Delegation]) -> tuple[Evidence, ...]:
     """The answers at the provider's selectors, with the alias where there is one."""
     return tuple(
@@ -73,10 +79,14 @@ def with_include(facts: DomainFacts, one: ProviderFacts) -> tuple[RecordText, ..
     record = facts.spf.parsed
     if record is None or record.fatal or one.provider.spf_include is None:
         return ()
-    terms = [term.text for term in record.terms]
-    end = next((n for n, t in enumerate(record.terms) if isinstance(t, Modifier) or t.name == "all"), len(terms))
-    terms.insert(end, f"include:{one.provider.spf_include}")
-    return (RecordText(facts.name, "TXT", " ".join(["v=spf1", *terms])),)
+    new = f"include:{one.provider.spf_include}"
+    terms = [
+        term for term in record.terms if term.text.lstrip("+-~?").lower() != new
+    ]  # it stood where it passes nobody
+    end = next((n for n, t in enumerate(terms) if isinstance(t, Modifier) or t.name == "all"), len(terms))
+    texts = [term.text for term in terms]
+    texts.insert(end, new)
+    return (RecordText(facts.name, "TXT", " ".join(["v=spf1", *texts])),)
 
 
 def spf_evidence(facts: DomainFacts) -> tuple[Evidence, ...]:

@@ -13,6 +13,7 @@ from deliverkit.rules.providers.reading import (
     each_named,
     elsewhere,
     lacks_spf,
+    no_key,
     nothing,
     seen,
     selectors_of,
@@ -37,9 +38,7 @@ def provider_not_set_up(facts: DomainFacts) -> Findings:
         if not nothing(one):
             return
         p = one.provider
-        missing = (
-            f"{selectors_of(one)} are not delegated" if p.dkim_cname else f"there is no key at {selectors_of(one)}"
-        )
+        missing = f"{selectors_of(one)} are not delegated" if p.dkim_cname else f"there is {no_key(one)}"
         said = missing if one.delegations else f"_domainkey.{facts.name} does not exist"
         yield finding(
             f"mail leaves through {p.name}, but SPF does not include {p.spf_include} and {said}"

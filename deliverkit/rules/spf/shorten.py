@@ -227,10 +227,8 @@ class _Plan:
     def take(self, text: str, instead: _Terms) -> None:
         terms: _Terms = {}
         for old, branch in self.terms.items():
-            if old == text:
-                terms.update({new: inner for new, inner in instead.items() if new not in self.terms})
-            else:
-                terms.setdefault(old, branch)
+            for new, inner in instead.items() if old == text else ((old, branch),):
+                terms.setdefault(new, inner)  # what was matched before matches no more
         self.terms = terms
 
     def _others(self, text: str) -> bool:
