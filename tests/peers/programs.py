@@ -17,6 +17,7 @@ from pathlib import Path
 
 PROGRAMS = {
     "postfix": "server postfix",
+    "dovecot": "server dovecot",
     "unbound": "server unbound",
     "knot": "server knotd",
     "swaks": "program swaks",

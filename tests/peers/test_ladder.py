@@ -122,9 +122,10 @@ def written(folder: Path, *, source: str = MAIL_JS, **variables: Any) -> Path:
     return folder
 
 
-def examined(folder: Path, running: Running, **told: Any) -> Report:
+def examined(folder: Path, running: Running | str, **told: Any) -> Report:
     """The doctor's report on the application; nobody but the server is asked."""
-    ladder = LadderOptions(ca_file=running.ca_file, controls={}, **{"connect_s": 1.0, "reply_s": 2.0, **told})
+    ca_file = running if isinstance(running, str) else running.ca_file
+    ladder = LadderOptions(ca_file=ca_file, controls={}, **{"connect_s": 1.0, "reply_s": 2.0, **told})
 
     async def work() -> Report:
         async with World(offline_world().dns, LiveSmtp(), Vantage("live")) as world:
