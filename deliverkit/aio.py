@@ -120,10 +120,11 @@ async def doctor(
     """Read the mail settings of the application in a folder, judge them, and climb from here to its servers.
 
     Nothing of the application is run. ``url`` is a transport as an SMTP URL, judged instead of a folder. ``env_files``
-    win over the application's own files of variables, the last one over the others; ``process`` are the variables it would be given (`os.environ`,
-    say; none by default). ``save`` is where a snapshot is written for `diff`, with keyed digests of secrets where
-    ``digest_key`` is given (16 characters at least). ``static`` sends no packet; ``send`` delivers a test message to
-    ``to``, signed by ``dkim_keys`` (selector to private key file), where every step before it holds.
+    win over the application's own files of variables, the last one over the others; ``process`` are the variables it
+    would be given (`os.environ`, say; none by default). ``save`` is where a snapshot is written for `diff`, with keyed
+    digests of secrets where ``digest_key`` is given (16 characters at least). ``static`` sends no packet; ``send``
+    delivers a test message to ``to``, signed by ``dkim_keys`` (selector to private key file), where every step before
+    it holds.
     """
     from deliverkit.engine.doctor import DoctorOptions, subject_of
     from deliverkit.engine.doctor import doctor as run
