@@ -29,13 +29,13 @@ def test_a_backend_that_sends_through_qq(deliverkit: Typed) -> None:
     (found,) = [one for one in report["findings"] if one["rule"] == "SET024"]  # QQ wants an authorization code
     assert {(e["file"], e["line"]) for e in found["evidence"]} == {(".env", line_of(".env", "SMTP_PASSWORD"))}
     assert {one["rule"] for one in report["findings"] if one["severity"] != "note"} == {"SET024", "SET060"}
-    (transport,) = report["facts"]["app"]["settings"]
+    (transport,) = report["facts"]["app"]["transports"]
     assert (transport["plan"]["host"], transport["plan"]["port"], transport["plan"]["mode"]) == (
         "smtp.qq.com", 465, "implicit",
     )  # fmt: skip
     password = transport["roles"]["password"]
-    assert password["value"] == {"secret": True, "shape": "13 characters: mixed characters"}
-    assert password["via"]["place"] == {"file": ".env", "line": line_of(".env", "SMTP_PASSWORD")}
+    assert password["shown"] == "(13 characters: mixed characters)"
+    assert password["via"][0]["place"] == {"file": ".env", "line": line_of(".env", "SMTP_PASSWORD")}
 
 
 def test_the_report_as_text_names_file_and_line(deliverkit: Typed) -> None:

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from deliverkit.engine.diff import compared
 from deliverkit.engine.doctor import DoctorOptions, doctor
 from deliverkit.engine.ladder import climb_all
+from deliverkit.engine.snapshot import snapshot_text
+from deliverkit.engine.snapshotfile import read_octets
 from deliverkit.engine.transport import LadderOptions
 from deliverkit.facts.ladder import LadderFacts
 from deliverkit.facts.settings.model import MailSettings, Plan
@@ -105,12 +108,13 @@ def rules(report: Report) -> list[str]:
 
 
 def without_secrets(report: Report) -> None:
-    """Neither JSON nor text nor HTML holds the password, in clear or encoded."""
+    """Neither JSON nor text nor HTML nor a snapshot holds the password, in clear or encoded."""
     plain = f"\0ann@example.com\0{SECRET}"
     forms = {SECRET, base64.b64encode(SECRET.encode()).decode(), base64.b64encode(plain.encode()).decode()}
     for format_ in ("json", "text", "html"):
         text = render([report], format_, width=400, color=False, quiet=False)
         assert not [form for form in forms if form in text]
+    assert not [form for form in forms if form in snapshot_text(report).decode("utf-8")]
 
 
 @pytest.fixture(scope="module")
@@ -406,6 +410,20 @@ def test_refusals(answers: dict[str, str], step: str, rule: str, good: ssl.SSLCo
     assert rules(report) == [rule]
     assert report.exit_status() == 1
     without_secrets(report)
+
+
+def test_two_environments_part_where_one_login_is_refused(good: ssl.SSLContext, ca_file: str) -> None:
+    """Their snapshots, from real sessions: the divergence is the refusal, and what breaks no login falls back."""
+    answers = ("235 2.7.0 ok", "535 5.7.8 Username and Password not accepted")
+    reports = [against(starttls(good, *AUTH, AUTH=answer), ca_file=ca_file) for answer in answers]
+    dev, prod = (read_octets(snapshot_text(report), "a.json") for report in reports)
+    found = compared(dev, prod, "dev.json", "prod.json")
+    assert found.divergence is not None
+    assert (found.divergence.old, found.divergence.new) == tuple(f"< {answer}" for answer in answers)
+    assert found.divergence.before[-1].startswith("> AUTH ")
+    assert found.divergence.meaning
+    assert found.broke == ((), ("auth",))
+    assert [one.likelihood for one in found.differences if one.kind == "port"] == [55 // 3]
 
 
 def test_a_refusal_that_repeats_the_password_is_not_quoted_with_it(good: ssl.SSLContext, ca_file: str) -> None:
