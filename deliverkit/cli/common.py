@@ -216,17 +216,20 @@ def usage_error(text: str) -> NoReturn:
     raise click.UsageError(text)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end. Ctrl-C cancels it, lets it put things away, and ends with status 130.
-
-    What is loaded by now stays, and what a run makes it mostly keeps for its reports: so the collector of cycles, which
-    took a quarter of the time of many audits, looks seldom and not at everything.
-    """
-    import asyncio
+def collect_seldom() -> None:
+    """What is loaded by now stays, and what a run makes it mostly keeps for its reports: so the collector of cycles,
+    which took a quarter of the time of many audits, looks seldom and not at everything."""
     import gc
 
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end. Ctrl-C cancels it, lets it put things away, and ends with status 130."""
+    import asyncio
+
+    collect_seldom()
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
