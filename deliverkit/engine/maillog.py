@@ -198,6 +198,11 @@ def refusals(lines: Iterable[str]) -> Iterator[Seen]:
         if block.takes(line):
             continue
         yield from block.end()
+        if _POSTFIX.search(line, 0, 200):  # says everything in one line, and most of them that mail was sent
+            seen = _of_postfix(line)
+            if seen is not None:
+                yield seen
+            continue
         if not _MAYBE.search(line) and not line.startswith("Traceback "):
             continue
         seen = _of_a_line(line)
@@ -209,11 +214,9 @@ def refusals(lines: Iterable[str]) -> Iterator[Seen]:
 
 
 def _of_a_line(line: str) -> Seen | None:
-    """The refusal of a line that says everything: of Postfix, Exim, or a JSON object."""
+    """The refusal of a line that says everything: of Exim, or a JSON object."""
     if line.lstrip().startswith("{"):
         return _of_json(line)
-    if _POSTFIX.search(line):
-        return _of_postfix(line)
     return _of_exim(line)
 
 
@@ -223,6 +226,8 @@ def _at(line: str) -> str | None:
 
 
 def _of_postfix(line: str) -> Seen | None:
+    if "status=sent" in line or not ("status=" in line or "reject: " in line or "SASL " in line):
+        return None
     at = _at(line)
     if (match := _POSTFIX_STATUS.search(line)) is not None:
         relay, status, told = match[1], match[2], match[3]
