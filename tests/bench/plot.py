@@ -26,7 +26,8 @@ def plot_bars(bars: Sequence[Bar], path: Path) -> None:
         axes.text(max(bar.margin, 1), row, said, va="center", ha="left", fontsize=8)
     axes.set_yticks(range(len(shown)), [bar.what for bar in shown])
     axes.set_xscale("log")
-    axes.set_xlim(0.5, 6 * max([bar.margin for bar in bars], default=1))
+    margins = [bar.margin for bar in bars] or [1.0]
+    axes.set_xlim(min(0.5, 0.8 * min(margins)), 6 * max(margins))
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("times as good as the bar asks for (1: just met)")
     axes.spines[["top", "right"]].set_visible(False)
