@@ -45,9 +45,7 @@ _EXIM_SAID = re.compile(
 _EXIM_DEFER = re.compile(r"defer \(-?\d+\)(?: H=\S+(?: \[\S+\])?)?:? ?(.*)")
 _EXIM_REJECT = re.compile(r"\bH=.*? rejected \S+.*?: (.*)")
 _RAISED = re.compile(r"(?<!\S)[\w.]{0,120}(?:Error|Exception|Refused|Disconnected|gaierror|timeout)(?: \[\w+\])?: .")
-_MAYBE = re.compile(
-    r"[45]\d\d|[A-Za-z](?:rror|xception|efused|isconnected|imeout|imed out|eceived|nable)|postfix|MTA:|Action:"
-)
+_MAYBE = re.compile(r"[45]\d\d|[A-Za-z](?:rror|xception|efused|isconnected|imeout|imed out|eceived|nable)|MTA:|Action:")
 _PYTHON_CHAIN = re.compile(r"^(?:During handling of the above exception|The above exception was the direct cause)")
 _MEMBER = re.compile(r"^\s+\"?(code|response|responseCode|command|errno|address)\"?: (.*?),?\s*$")
 _STACK = re.compile(r"^\s+\S|^Traceback |^}")
@@ -198,11 +196,12 @@ def refusals(lines: Iterable[str]) -> Iterator[Seen]:
         if block.takes(line):
             continue
         yield from block.end()
-        if _POSTFIX.search(line, 0, 200):  # says everything in one line, and most of them that mail was sent
+        if _POSTFIX.search(line):
             seen = _of_postfix(line)
             if seen is not None:
                 yield seen
-            continue
+            if seen is not None or "status=sent" in line:  # most lines say that mail was sent
+                continue
         if not _MAYBE.search(line) and not line.startswith("Traceback "):
             continue
         seen = _of_a_line(line)

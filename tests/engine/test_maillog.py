@@ -98,3 +98,16 @@ def test_any_lines_are_read(lines: list[bytes]) -> None:
     found = summarise(lines)
     assert found.refusals <= found.lines == len(lines)
     assert sum(group.count for group in found.groups.values()) + found.ungrouped == found.refusals
+
+
+def test_a_line_of_postfix_that_is_no_delivery_status_counts_too() -> None:
+    """What one host said before another took the mail; that it was sent is no refusal."""
+    found = summarise(
+        [
+            b"Nov 22 10:00:01 mx postfix/smtp[1]: 4XyZ12abc: host mx.example.net[192.0.2.1] said: 450 4.2.0 "
+            b"<bob@example.net>: Recipient address rejected: Greylisted (in reply to RCPT TO command)\n",
+            b"Nov 22 10:00:02 mx postfix/smtp[1]: 4XyZ12abc: to=<bob@example.net>, status=sent (250 2.0.0 Ok)\n",
+            b"Nov 22 10:00:03 mx postfix/qmgr[2]: 4XyZ12abc: removed\n",
+        ]
+    )
+    assert causes(found) == {"greylist": (1, 0)}
