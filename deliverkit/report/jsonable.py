@@ -19,7 +19,7 @@ from deliverkit.facts.base import Facts, Missing
 from deliverkit.flow import Answer
 from deliverkit.report.model import SCHEMA, Report
 from deliverkit.report.plain import plain_json
-from deliverkit.smtp.transcript import Transcript
+from deliverkit.smtp.transcript import Transcript, event_name
 
 
 def jsonable(value: Any) -> Any:
@@ -105,14 +105,8 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
     return {
         "client": transcript.client,
         "server": transcript.server,
-        "events": [{"event": _event_name(event), **jsonable(event)} for event in transcript.events],
+        "events": [{"event": event_name(type(event)), **jsonable(event)} for event in transcript.events],
     }
-
-
-def _event_name(event: Any) -> str:
-    """ "tls-started" for TlsStarted."""
-    name = type(event).__name__
-    return name[0].lower() + "".join(f"-{c.lower()}" if c.isupper() else c for c in name[1:])
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -89,6 +89,11 @@ class Closed:
     in_clear: bool
 
 
+def event_name(kind: type) -> str:
+    """The name of a kind of event (or of another value of a conversation) as data: "tls-started" for TlsStarted."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+
+
 Event: TypeAlias = Connected | NotConnected | Line | TlsStarted | TlsFailed | TimedOut | Closed
 
 

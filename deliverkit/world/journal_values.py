@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Any, Final, TypeVar, cast
 
 from deliverkit.flow import Answer, Question, Source, Status
+from deliverkit.smtp.transcript import Event, Transcript, event_name, without_secret
 from deliverkit.world.values import TEXT_TYPES
 
 T = TypeVar("T")
@@ -292,7 +293,6 @@ def _record_of(type_: str, value: Any) -> Any:
 def ask_json(asked: Any) -> Json:
     """An ask, secrets masked and times left out: {"say": "EHLO mx.example.com"}. Of content the size alone is kept."""
     from deliverkit.smtp.dialogue import Connect, Handshake, Hear, Say, SayAll, SendContent
-    from deliverkit.smtp.transcript import without_secret
 
     match asked:
         case Connect(address=address, port=port):
@@ -318,7 +318,7 @@ def heard_json(heard: Any) -> Any:
         return None
     if isinstance(heard, tuple):
         return [heard_json(one) for one in heard]
-    return {_name(type(heard)): plain(heard)}
+    return {event_name(type(heard)): plain(heard)}
 
 
 def heard_of(value: Any) -> Any:
@@ -334,13 +334,12 @@ def heard_of(value: Any) -> Any:
 
 def transcript_json(transcript: Any) -> Json:
     """A transcript with its times."""
-    events = [{"event": _name(type(event)), **plain(event)} for event in transcript.events]
+    events = [{"event": event_name(type(event)), **plain(event)} for event in transcript.events]
     return {"client": transcript.client, "server": transcript.server, "events": events}
 
 
 def transcript_of(value: Any) -> Any:
     """The transcript again. Raises BadValue."""
-    from deliverkit.smtp.transcript import Event, Transcript
 
     if not isinstance(value, dict) or set(value) != {"client", "server", "events"}:
         raise wrong("transcript", value, "an object with client, server and events")
@@ -359,13 +358,8 @@ def transcript_of(value: Any) -> Any:
 
 def _one_of(kinds: tuple[type[Any], ...], value: Any, key: str) -> Any:
     """The dataclass that the single key names."""
-    named = {_name(kind): kind for kind in kinds}
+    named = {event_name(kind): kind for kind in kinds}
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in named:
         raise wrong(key, value, f"an object whose one key is {', '.join(named)}")
     ((name, fields),) = value.items()
     return made(named[name], fields, name)
-
-
-def _name(kind: type) -> str:
-    """ "tls-started" for TlsStarted."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()

@@ -21,6 +21,9 @@ ROLES = (
 )  # fmt: skip
 """What a setting is for, whatever the framework calls it. ``secure``: TLS from the first byte."""
 
+SECRET_ROLES = frozenset(("password",))
+"""The roles whose value is held apart, whatever its name."""
+
 Mode = Literal["implicit", "starttls", "opportunistic", "clear"]
 """How the client will begin TLS: at once; by STARTTLS or not at all; by STARTTLS if offered; never."""
 

@@ -15,13 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
-from deliverkit.facts.settings.model import MailSettings
+from deliverkit.facts.settings.model import SECRET_ROLES, MailSettings
 from deliverkit.facts.settings.names import named_secret
 from deliverkit.facts.settings.url import masked_url, read_mail_url
 from deliverkit.facts.settings.values import Secret, Setting, Unread, ValueFault
 from deliverkit.smtp.masking import masked
 
-SECRET_ROLES = frozenset(("password",))
 _VARIABLE = re.compile(r"\$\{?[A-Z][A-Z0-9_]*\}? is (?:not )?set")
 _LITERAL = re.compile(r"(['\"`])((?:\\.|(?!\1).)*)(?:\1|$)", re.DOTALL)
 _NAME_LIKE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|…|[a-z]+(?:\.[a-z_]+)+")

@@ -10,11 +10,10 @@ from typing import Any
 
 from deliverkit.facts.base import missing
 from deliverkit.facts.settings.environment import Variables
+from deliverkit.facts.settings.model import SECRET_ROLES
 from deliverkit.facts.settings.source.javascript import Known, Unknown, Value
 from deliverkit.facts.settings.url import masked_url
-from deliverkit.facts.settings.values import PROCESS, Place, Secret, Setting, Unread
-
-SECRETS = frozenset(("password",))
+from deliverkit.facts.settings.values import PROCESS, Place, Secret, Setting, Unread, hidden
 
 
 @dataclass
@@ -57,23 +56,15 @@ def setting_of(name: str, value: Known, role: str) -> Setting:
     if not isinstance(plain, (str, int, float, bool, type(None))):
         plain = str(plain)
     via = value.setting
-    if role in SECRETS:
+    if role in SECRET_ROLES:
         plain = None if plain in (None, False, "") else Secret(str(plain))
-        via = hidden(via) if via is not None else None
+        via = hidden(via, always=True) if via is not None else None
     elif role == "url":
         plain = masked_url(str(plain)) if plain is not None else None
     if via is not None and isinstance(via.value, str) and "://" in via.value:
         via = replace(via, value=masked_url(via.value), shadowed=())
     place = Place(value.file, value.line or None)
     return Setting(name, plain, place, value.file, via=via, faults=via.faults if via is not None else ())
-
-
-def hidden(setting: Setting) -> Setting:
-    """The setting with its text, and that of its shadows, as secrets."""
-    shadowed = tuple(hidden(one) for one in setting.shadowed)
-    if setting.value is None or isinstance(setting.value, Secret):
-        return replace(setting, shadowed=shadowed)
-    return replace(setting, value=Secret(str(setting.value)), shadowed=shadowed)
 
 
 def of_process(variables: Variables, name: str) -> Setting | None:

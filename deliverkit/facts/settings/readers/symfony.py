@@ -19,11 +19,11 @@ from deliverkit.facts.base import missing
 from deliverkit.facts.settings.environment import Variables
 from deliverkit.facts.settings.model import MailSettings, Plan
 from deliverkit.facts.settings.readers import Look
-from deliverkit.facts.settings.readers.roles import Roles, hidden
+from deliverkit.facts.settings.readers.roles import Roles
 from deliverkit.facts.settings.readers.symfonymailer import SOCKET_S, mode_of, verifies
 from deliverkit.facts.settings.tree import Tree, matching
 from deliverkit.facts.settings.url import MailUrl, read_mail_url
-from deliverkit.facts.settings.values import Place, Setting, Unread
+from deliverkit.facts.settings.values import Place, Setting, Unread, hidden
 
 _ENV = re.compile(r"%env\((?:(?:default|resolve|string|trim|file|urlencode):)*(?:[\w.]*:)?(\w+)\)%")
 _BRIDGES = {
@@ -258,7 +258,7 @@ def _plan(url: MailUrl, setting: Setting, roles: Roles) -> Plan:
 
     user = url.user
     if url.password is not None:
-        roles.found["password"] = hidden(part(url.password, "password"))
+        roles.found["password"] = hidden(part(url.password, "password"), always=True)
     if base not in ("smtp", "smtps"):
         if way not in ("smtp", "smtps") and not (base in ("gmail",) and not way):
             return Plan("api", "", 0, "clear", f"the scheme {url.scheme} uses the provider's HTTP API", True, False)

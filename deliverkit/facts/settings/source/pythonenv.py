@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from deliverkit.facts.settings.environment import variables
+from deliverkit.facts.settings.model import SECRET_ROLES
 from deliverkit.facts.settings.readers import Look
 from deliverkit.facts.settings.source.javascript import Known, Lookup, Unknown, Value
 from deliverkit.facts.settings.source.python import PLAIN, parsed
@@ -23,7 +24,6 @@ from deliverkit.facts.settings.values import Place, Secret, Setting, Unread
 
 _LOADERS = {"load_dotenv": "python-dotenv", "dotenv_values": "python-dotenv", "read_env": "environ"}
 _NOBODY = "no line of source was found that loads this file; it is read as python-dotenv would read it"
-SECRET_ROLES = frozenset(("password",))
 
 
 @dataclass(frozen=True, slots=True)
