@@ -18,10 +18,11 @@ from deliverkit.facts.settings.model import AppFacts, MailSettings
 from deliverkit.facts.settings.platforms import platforms_of, time_limits
 from deliverkit.facts.settings.readers import READERS, Look, reader
 from deliverkit.facts.settings.sealing import sealed, sealed_unread, sealed_variables, secret_texts, without
+from deliverkit.facts.settings.source.syntax import LACKING
 from deliverkit.facts.settings.tree import ToldTree, Tree
 from deliverkit.facts.settings.versions import versions_of
 from deliverkit.facts.vantage import Vantage
-from deliverkit.findings import Judgement, Severity
+from deliverkit.findings import Inconclusive, Judgement, Severity
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
@@ -88,7 +89,16 @@ async def doctor(
         facts={"app": app, **seen.facts},
         interrupted=seen.interrupted,
     )
-    return report.judged_by(kept_secret(merge(seen.judgements), app))
+    return report.judged_by(kept_secret(merge([*seen.judgements, untold(app)]), app))
+
+
+def untold(app: AppFacts) -> Judgement:
+    """What nobody could judge is unknown, never a pass: no settings at all, or a transport in source not read here."""
+    unread = next((one for one in app.unread if one.why == LACKING), None)
+    if app.settings and unread is None:
+        return Judgement()
+    reason = "no mail settings were found" if unread is None else f"{unread.place}: {unread.why}"
+    return Judgement(inconclusive=(Inconclusive("settings", app.name, reason, decisive=True),))
 
 
 def subject_of(folder: Path, options: DoctorOptions) -> tuple[Tree, str]:

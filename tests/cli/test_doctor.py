@@ -146,3 +146,11 @@ def test_the_library_has_the_same_verb(folder: Path, silent: int) -> None:
     world = library.World(table.dns, LiveSmtp(), table.vantage)
     report = library.doctor(app, world=world, reply_timeout=0.3)
     assert [(step.name, step.ok) for step in report.facts["steps"]][-1] == ("greeting", False)
+
+
+def test_where_nothing_was_found_nothing_passes(deliverkit: Typed, folder: Path) -> None:
+    """A folder without mail settings, the wrong one perhaps: unknown, and it is said why."""
+    (folder / "empty").mkdir()
+    ended = deliverkit("doctor", "--static", "empty")
+    assert ended.status == 3
+    assert "empty: UNKNOWN" in ended.out and "no mail settings were found" in ended.out

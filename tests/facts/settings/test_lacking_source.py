@@ -40,3 +40,17 @@ def test_source_is_not_read() -> None:
     for name, files in (("phpmailer", {"a.php": source(), "b.php": source()}), ("rails", rails_app("port: 587"))):
         found, look = read_all(name, files)
         assert found == [] and [one.why for one in look.unread] == [LACKING]
+
+
+def test_a_transport_that_was_not_read_is_unknown_and_no_pass() -> None:
+    """A decisive unknown that names the file and what to install, whatever other settings were found."""
+    from deliverkit.engine.doctor import untold
+    from deliverkit.facts.settings.model import AppFacts
+    from deliverkit.facts.settings.values import Place, Unread
+
+    found, _ = read_all("symfony", symfony_app("smtp://h.shop.example:587"))
+    unread = (Unread(Place("lib/mail.ts"), "createTransport(…)", LACKING),)
+    assert untold(AppFacts("shop", tuple(found))).inconclusive == ()
+    for settings in ((), tuple(found)):
+        [told] = untold(AppFacts("shop", settings, unread=unread)).inconclusive
+        assert told.decisive and "lib/mail.ts" in told.reason and "deliverkit[source]" in told.reason
