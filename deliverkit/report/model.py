@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -35,11 +35,26 @@ class Subject:
     remark: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A finding that does not count: somebody said so, or the baseline holds it.
+
+    ``by`` is "ignore" (an entry of the configuration, with its ``reason`` and the day ``until`` which it holds) or
+    "baseline" (it was there before).
+    """
+
+    finding: Finding
+    by: str
+    reason: str = ""
+    until: date | None = None
+
+
 @dataclass(frozen=True, repr=False)
 class Report:
     """One subject's report. ``facts`` maps a protocol to its facts objects (see `report.jsonable`).
 
-    ``elapsed_s`` is wall time in seconds; ``trees`` are lookup trees to print after the findings.
+    ``elapsed_s`` is wall time in seconds. ``ignored`` are findings that do not count, ``fixed`` what the baseline holds
+    and nobody finds any more.
     """
 
     subject: Subject
@@ -53,6 +68,8 @@ class Report:
     not_applicable: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    ignored: tuple[Ignored, ...] = ()
+    fixed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Short: asyncio asks for it of whatever a task returns."""

@@ -1,0 +1,56 @@
+"""What a source of DNS records says: a zone file, an octoDNS file, a Terraform plan, before the law of DNS is applied.
+
+A server would answer by the zone made of it (`deliverkit.world.zone`); what an editor or a provider makes of the text is
+seen only here: names as they were written, strings as they were cut, what is proxied, what is not known yet. What this
+file will not do: read a file, or hold an opinion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deliverkit.facts.base import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record as it stands in its source.
+
+    ``name`` is absolute and canonical, ``written`` the owner as the source has it. ``value`` is plain, as
+    `deliverkit.flow.Answer` documents it; None where it is not known yet. ``text`` is the data as written. ``strings``
+    are the pieces of a TXT record as written, without quotation marks. ``ttl`` is None where the source leaves it to
+    others, 1 is Cloudflare's "automatic". ``flags`` are words of the provider: "proxied", "alias" (a provider's
+    flattened alias record). ``unknown`` says why the value is not known ("known after apply").
+    """
+
+    name: str
+    written: str
+    type: str
+    ttl: int | None
+    value: Any
+    text: str
+    file: str
+    line: int | None
+    strings: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    unknown: str | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class SourceFacts(Facts):
+    """One zone of a source file.
+
+    ``kind`` is "master", "octodns" or "terraform"; ``provider`` "route53", "cloudflare", "google", "azure" or None
+    where the source does not say who serves it. ``records`` are all of its records, duplicates too.
+    """
+
+    origin: str
+    kind: str
+    file: str
+    records: tuple[SourceRecord, ...]
+    provider: str | None = None
+
+    @property
+    def subject(self) -> str:
+        return self.origin
