@@ -1,8 +1,8 @@
-"""What a source of DNS records says: a zone file, an octoDNS file, a Terraform plan, before the law of DNS is applied.
+"""What a source of DNS records says: a zone file, an octoDNS file or a Terraform plan, before any law of DNS.
 
-A server would answer by the zone made of it (`deliverkit.world.zone`); what an editor or a provider makes of the text is
-seen only here: names as they were written, strings as they were cut, what is proxied, what is not known yet. What this
-file will not do: read a file, or hold an opinion.
+A server would answer by the zone made of it (`deliverkit.world.zone`); what an editor or a provider makes of the text
+is seen only here: names as they were written, strings as they were cut, what is proxied, what is not known yet. What
+this file will not do: read a file, or hold an opinion.
 """
 
 from __future__ import annotations
