@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from deliverkit.cli import VERBS, cli
+from deliverkit.config.keys import schema as config_schema
 from deliverkit.explain import rule_markdown
 from deliverkit.report.schema import report_schema
 from deliverkit.rules.registry import all_rules
@@ -42,8 +43,9 @@ def cli_page() -> dict[Path, str]:
 
 
 def schema_page() -> dict[Path, str]:
-    """The JSON schema of reports."""
-    return {DOCS / "report.schema.json": json.dumps(report_schema(), indent=2) + "\n"}
+    """The JSON schemas of reports and of the configuration."""
+    told = {"report.schema.json": report_schema(), "deliverkit.schema.json": config_schema()}
+    return {DOCS / name: json.dumps(schema, indent=2) + "\n" for name, schema in told.items()}
 
 
 def pages() -> dict[Path, str]:

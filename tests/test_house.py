@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "addresses": set(),
     "names": set(),
     "findings": {"flow"},
+    "config": {"config", "findings", "names"},
     "data": {"names"},
     "protocols": {"addresses", "flow", "names", "protocols"},
     "smtp": {"addresses", "flow", "names", "smtp", "data", "protocols"},
@@ -47,6 +48,7 @@ MAY_IMPORT = {
         "report",
         "world",
         "engine",
+        "config",
     },
     "sink": {
         "",
