@@ -41,7 +41,7 @@ Heard: TypeAlias = dict[str, dict[Question, Answer]]
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "providers", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
-OTHER_FAMILIES = ("message", "send", "settings", "sink")  # they judge messages, sessions, applications
+OTHER_FAMILIES = ("agreement", "message", "send", "settings", "sink")  # they judge messages, sessions, applications
 PROFILES = ("bulk",)
 SECONDS = 60.0  # one domain, probing included
 

@@ -96,6 +96,44 @@ async def _doctor(story: Story, world: World) -> Report:
     return await doctor(ToldTree(story.files), name=story.subject, world=world, options=options)
 
 
+async def _agreement(story: Story, world: World) -> Report:
+    """Each file is what one server says: a zone, or a status word in place of every answer."""
+    from deliverkit.engine.agreement import agreement_report, mail_questions
+    from deliverkit.facts.agreement import AUTHORITATIVE, RESOLVERS, AgreementFacts, Voice
+    from deliverkit.flow import Question
+
+    told = story.kind == "servers"
+    asked = (*([Question(story.subject, "SOA")] if told else []), *mail_questions(story.subject))
+    voices = []
+    for server, text in story.files.items():
+        says = _said_by(text, server)
+        voices.append(Voice(server, {question: await says.ask(question) for question in asked}))
+    kind, zone = (AUTHORITATIVE, story.subject) if told else (RESOLVERS, "")
+    facts = AgreementFacts(story.subject, kind, asked[told:], tuple(voices), zone)
+    return agreement_report(facts, world)
+
+
+def _said_by(text: str, server: str) -> World:
+    from deliverkit.flow import Status
+    from deliverkit.world import World
+    from deliverkit.world.table import NowhereDns
+    from deliverkit.world.zone import Zone
+
+    nowhere = World.offline(closed=True)
+    if text.strip() in set(Status):
+        return World(NowhereDns(Status(text.strip())), nowhere.smtp, nowhere.vantage)
+    return nowhere.with_zone(Zone.parse(text, file=server))
+
+
+async def _drift(story: Story, world: World) -> Report:
+    """The file is the source; the story's own zone is what DNS says."""
+    from deliverkit.engine.agreement import agreement_report, drift
+    from deliverkit.world.zone import Zone
+
+    ((name, text),) = story.files.items()
+    return agreement_report(await drift(Zone.parse(text, file=name), world, **_frozen(story.options)), world)
+
+
 _RUNNERS = {
     "audit": _audit,
     "check-host": _check_host,
@@ -104,6 +142,9 @@ _RUNNERS = {
     "sink": _sink,
     "send": _send,
     "doctor": _doctor,
+    "servers": _agreement,
+    "resolvers": _agreement,
+    "drift": _drift,
 }
 
 

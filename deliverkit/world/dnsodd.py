@@ -45,6 +45,11 @@ def read_odd(octets: bytes, question: Question) -> Said | None:
         return Said(problem=f"opcode {message.opcode()}")
     if not _matches(message, question):
         return None
+    return said_by(message, question)
+
+
+def said_by(message: dns.message.Message, question: Question) -> Said:
+    """What a message says to the question it answers. Never raises."""
     try:
         return _read(message, question)
     except Exception as bad:
