@@ -19,9 +19,11 @@ class SourceRecord:
 
     ``name`` is absolute and canonical, ``written`` the owner as the source has it. ``value`` is plain, as
     `deliverkit.flow.Answer` documents it; None where it is not known yet. ``text`` is the data as written. ``strings``
-    are the pieces of a TXT record as written, without quotation marks. ``ttl`` is None where the source leaves it to
-    others, 1 is Cloudflare's "automatic". ``flags`` are words of the provider: "proxied", "alias" (a provider's
-    flattened alias record). ``unknown`` says why the value is not known ("known after apply").
+    are the pieces of a TXT record as written, without quotation marks, escapes untouched. ``ttl`` is None where the
+    source leaves it to others, 1 is Cloudflare's "automatic". ``flags``: "proxied", "alias" (a provider's flattened
+    alias record), "generated" (by ``$GENERATE``, so that its line is many records), "lost" (YAML has its key twice, and
+    the later one wins), "routed" (one of several answers of a routing policy). ``unknown`` says why the value is not
+    known ("known after apply"); a ``name`` or ``type`` that is not known either is "*".
     """
 
     name: str

@@ -9,15 +9,15 @@ address) is kept: rules speak about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from deliverkit.flow import Source
 from deliverkit.world import rdata
 from deliverkit.world.rdata import BadRdata, Token
-from deliverkit.world.values import canonical
+from deliverkit.world.values import TEXT_TYPES, canonical, character_strings, text_octets
 
 MAX_FILE_OCTETS = 32 * 1024 * 1024
 MAX_RECORDS = 500_000
@@ -48,19 +48,62 @@ class ZoneRecord(NamedTuple):
     source: Source
 
 
+class Written(NamedTuple):
+    """A record as it was written: owner, own TTL, data, and the strings of a TXT record, escapes untouched.
+
+    ``generated`` ones are of a ``$GENERATE``, so that their line is many records.
+    """
+
+    owner: str
+    ttl: int | None
+    text: str
+    strings: tuple[str, ...]
+    generated: bool = False
+
+
 class MasterFile(NamedTuple):
-    """What a file said: its records in order, its first ``$ORIGIN``, and the names of the files it took in."""
+    """What a file said: its records in order, its first ``$ORIGIN``, and the names of the files it took in.
+
+    ``written`` runs parallel to ``records`` where it was asked for.
+    """
 
     records: tuple[ZoneRecord, ...]
     first_origin: str | None
     files: tuple[str, ...]
+    written: tuple[Written, ...] = ()
 
 
-def read_master_file(path: Path, origin: str | None = None) -> MasterFile:
-    """Read a file and what it includes. ``origin`` completes relative names before the first ``$ORIGIN``."""
-    reader = _Reader(root=path.resolve().parent, origin=origin)
-    reader.read_file(path, str(path))
+def read_master_file(
+    path: Path, origin: str | None = None, *, shown: str | None = None, as_written: bool = False
+) -> MasterFile:
+    """Read a file and what it includes. ``origin`` completes relative names before the first ``$ORIGIN``.
+
+    ``shown`` is what the file is called in errors and sources. ``as_written`` keeps what was written besides, and takes
+    strings that are too long for DNS, cut: a rule shall speak about them (family ``source``).
+    """
+    shown = shown or str(path)
+    try:
+        root = path.resolve().parent
+    except (OSError, RuntimeError, ValueError):  # a loop of links; a NUL in the name
+        raise ZoneError(shown, None, "", "cannot be read (no such path)", "name a readable file") from None
+    reader = _Reader(root=root, origin=origin, shown=shown, as_written=as_written)
+    reader.read_file(path, shown)
     return reader.result()
+
+
+def file_octets(path: Path, shown: str) -> bytes:
+    """What a text file holds, within the bounds. Raises ZoneError."""
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(MAX_FILE_OCTETS + 1)
+    except OSError as bad:
+        raise ZoneError(shown, None, "", f"cannot be read ({bad.strerror})", "name a readable file") from None
+    if len(octets) > MAX_FILE_OCTETS:
+        raise ZoneError(shown, None, "", f"is larger than {MAX_FILE_OCTETS} octets", "give a part of the zone")
+    if b"\0" in octets:
+        line = octets.count(b"\n", 0, octets.index(b"\0")) + 1
+        raise ZoneError(shown, line, "", "is no text: it holds a NUL octet", "give the file in text form")
+    return octets
 
 
 def parse_master_text(text: str, *, file: str = "<text>", origin: str | None = None) -> MasterFile:
@@ -90,14 +133,17 @@ class _Entry:
     line: int
     indented: bool
     tokens: list[Token]
+    generated: bool = False
 
 
-def _entries(text: str, file: str) -> Iterator[_Entry]:
-    """Cut text into logical lines: parentheses join lines, comments vanish, quotes protect."""
-    line, depth, opened = 1, 0, 1
-    entry = _Entry(1, False, [])
+def _entry(text: str, at: int, line: int, file: str) -> tuple[_Entry, int, int]:
+    """The logical line that begins here, where the next one does, and that one's number.
+
+    Parentheses join lines, comments vanish, quotes protect.
+    """
+    depth, opened = 0, line
+    entry = _Entry(line, False, [])
     fresh = True  # nothing but the start of a physical line so far
-    at = 0
     while at < len(text):
         match = _LEXEME.match(text, at)
         if match is None:
@@ -107,9 +153,7 @@ def _entries(text: str, file: str) -> Iterator[_Entry]:
         if kind == "newline":
             line += 1
             if depth == 0:
-                if entry.tokens:
-                    yield entry
-                entry, fresh = _Entry(line, False, []), True
+                return entry, at, line
             continue
         if kind == "paren":
             depth += 1 if match[0] == "(" else -1
@@ -125,8 +169,7 @@ def _entries(text: str, file: str) -> Iterator[_Entry]:
         fresh = False
     if depth:
         raise ZoneError(file, opened, "(", "a parenthesis is opened and never closed", "close it with )")
-    if entry.tokens:
-        yield entry
+    return entry, at, line
 
 
 def _lexical_fault(text: str, at: int, file: str, line: int) -> ZoneError:
@@ -137,6 +180,18 @@ def _lexical_fault(text: str, at: int, file: str, line: int) -> ZoneError:
     if rest.startswith("\\"):
         return ZoneError(file, line, rest, "a backslash at the end of a line", "remove it")
     return ZoneError(file, line, rest, "a control character", "remove it")
+
+
+_PLAIN_LINE = re.compile(
+    r"""([A-Za-z0-9_*@.-]+)?+ [ \t]++ (?:([0-9]{1,9})[ \t]++)?+ (?:IN[ \t]++)?+ (A|AAAA|CNAME|MX|NS|PTR|TXT) [ \t]++
+        ((?:"[^"\\\r\n]*+"[ \t]*+)++ | [^\s;()"\\]++(?:[ \t]++[^\s;()"\\]++)*+)
+        [ \t]*+ (?:;[^\r\n]*+)?+ (?:\r?\n|\Z)""",
+    re.VERBOSE,
+)
+"""One whole line: owner, TTL, class and type by the book, nothing escaped and nothing in parentheses."""
+_QUOTED = re.compile(r'"([^"]*)"')
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 
 
 # -- the reader -----------------------------------------------------------------------------------------
@@ -160,11 +215,16 @@ def parse_ttl(text: str) -> int | None:
 class _Reader:
     """The state of reading: origin, owner, TTLs, and the bounds on what may be taken in."""
 
-    def __init__(self, root: Path | None, origin: str | None) -> None:
+    def __init__(self, root: Path | None, origin: str | None, shown: str = "", *, as_written: bool = False) -> None:
         self.root = root
+        self.shown = shown
+        self.here: Path | None = root
         self.origin = origin
         self.first_origin: str | None = None
         self.records: list[ZoneRecord] = []
+        self.written: list[Written] | None = [] if as_written else None
+        self.owner_as_written = ""
+        self.names: dict[str, str] = {}  # absolute ones of plain words, for the origin of now
         self.files: list[str] = []
         self.owner: str | None = None
         self.default_ttl: int | None = None
@@ -172,31 +232,81 @@ class _Reader:
         self.depth = 0
 
     def result(self) -> MasterFile:
-        return MasterFile(tuple(self.records), self.first_origin, tuple(self.files))
+        return MasterFile(tuple(self.records), self.first_origin, tuple(self.files), tuple(self.written or ()))
 
     def read_file(self, path: Path, shown: str) -> None:
         """Read one file within the bounds."""
-        try:
-            with path.open("rb") as stream:
-                octets = stream.read(MAX_FILE_OCTETS + 1)
-        except OSError as bad:
-            raise ZoneError(shown, None, "", f"cannot be read ({bad.strerror})", "name a readable file") from None
-        if len(octets) > MAX_FILE_OCTETS:
-            raise ZoneError(shown, None, "", f"is larger than {MAX_FILE_OCTETS} octets", "give a part of the zone")
-        if b"\0" in octets:
-            line = octets.count(b"\n", 0, octets.index(b"\0")) + 1
-            raise ZoneError(shown, line, "", "is no text: it holds a NUL octet", "give a master file in text form")
+        octets = file_octets(path, shown)
         self.read_text(octets.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), shown)
 
     def read_text(self, text: str, file: str) -> None:
         """Read master-file text."""
         self.files.append(file)
-        for entry in _entries(text, file):
+        at, line, end = 0, 1, len(text)
+        plain = _PLAIN_LINE.match
+        while at < end:
+            match = plain(text, at)
+            if match and self._plain_record(match, line, file):
+                at, line = match.end(), line + 1
+                continue
+            entry, at, line = _entry(text, at, line, file)
+            if not entry.tokens:
+                continue
             first = entry.tokens[0]
             if not entry.indented and not first.quoted and first.text.startswith("$"):
                 self._directive(entry, file)
             else:
                 self._record(entry, file)
+
+    def _plain_record(self, match: re.Match[str], line: int, file: str) -> bool:
+        """Take a line of the commonest shape; False leaves it to `_record`, which says the same at more length."""
+        owner, ttl, type_, data = match.groups()
+        names = self.names
+        try:
+            if owner is not None:
+                name = names.get(owner) or names.setdefault(
+                    owner, rdata.absolute_name(Token(owner, False, 0), self.origin)
+                )
+            elif self.owner is not None:
+                name = self.owner
+            else:
+                return False
+            strings: tuple[str, ...] = ()
+            value: Any
+            if type_ == "TXT":
+                strings = tuple(_QUOTED.findall(data) if data[0] == '"' else data.split())
+                value = tuple(text_octets(string) for string in strings)
+                if len(data) > rdata.MAX_STRING and max(map(len, value)) > rdata.MAX_STRING:
+                    return False
+            elif type_ == "A":
+                if not _IPV4.fullmatch(data):
+                    return False
+                value = data
+            elif type_ == "AAAA":
+                value = str(IPv6Address(data))
+            else:
+                word = data
+                if type_ == "MX":
+                    preference, word = data.split()
+                    if len(preference) > 5 or not preference.isdecimal() or not preference.isascii():
+                        return False
+                host = names.get(word) or names.setdefault(
+                    word, rdata.absolute_name(Token(word, False, 0), self.origin)
+                )
+                value = (int(preference), host) if type_ == "MX" else host
+                if type_ == "MX" and value[0] > 0xFFFF:
+                    return False
+        except ValueError:  # a name or an address that is none, too many words
+            return False
+        if len(self.records) >= MAX_RECORDS:
+            return False
+        if owner is not None:
+            self.owner, self.owner_as_written = name, owner
+        seconds = None if ttl is None else int(ttl)
+        self.records.append(ZoneRecord(name, type_, self._ttl_of(seconds, type_, value), value, Source(file, line)))
+        if self.written is not None:
+            self.written.append(Written(self.owner_as_written, seconds, data.rstrip(), strings))
+        return True
 
     # -- directives -------------------------------------------------------------------------------------
 
@@ -219,7 +329,7 @@ class _Reader:
         if self.origin is None and not arguments[0].text.endswith("."):
             remedy = f"write $ORIGIN {arguments[0].text}. with its final dot"
             raise ZoneError(file, entry.line, arguments[0].text, "the first $ORIGIN is a relative name", remedy)
-        self.origin = self._name(arguments[0], file)
+        self._complete_by(self._name(arguments[0], file))
         self.first_origin = self.first_origin or self.origin
 
     def _set_ttl(self, entry: _Entry, arguments: list[Token], file: str) -> None:
@@ -237,21 +347,36 @@ class _Reader:
         if self.depth >= MAX_INCLUDE_DEPTH or len(self.files) > MAX_INCLUDES:
             why = f"too many files included (at most {MAX_INCLUDE_DEPTH} deep and {MAX_INCLUDES} in all)"
             raise ZoneError(file, entry.line, arguments[0].text, why, "break the circle of $INCLUDE")
-        saved = self.origin, self.owner
+        saved = self.origin, self.owner, self.owner_as_written, self.here
         if len(arguments) == 2:
-            self.origin = self._name(arguments[1], file)
+            self._complete_by(self._name(arguments[1], file))
         self.depth += 1
-        self.read_file(target, str(target))
+        self.here = target.parent
+        self.read_file(target, self._shown(target))
         self.depth -= 1
-        self.origin, self.owner = saved  # RFC 1035 §5.1: the include never changes the origin of its parent
+        origin, self.owner, self.owner_as_written, self.here = saved
+        self._complete_by(origin)  # RFC 1035 §5.1: the include never changes the origin of its parent
+
+    def _complete_by(self, origin: str | None) -> None:
+        """From now on relative names end with this one."""
+        if origin != self.origin:
+            self.origin = origin
+            self.names = {}
+
+    def _shown(self, target: Path) -> str:
+        """How an included file is called: as the file that was given, from the same folder."""
+        assert self.root is not None  # or nothing was included
+        return str(Path(self.shown).parent / target.relative_to(self.root))
 
     def _include_path(self, token: Token, file: str) -> Path:
         """The file meant, which must lie in the tree of the file that was given."""
-        if self.root is None:
+        if self.root is None or self.here is None:
             raise ZoneError(file, token.line, token.text, "$INCLUDE in a text without a file", "put the records here")
-        near = Path(file).resolve().parent
-        for candidate in (near / token.text, self.root / token.text):
-            target = candidate.resolve()
+        for candidate in (self.here / token.text, self.root / token.text):
+            try:
+                target = candidate.resolve()
+            except (OSError, RuntimeError, ValueError):  # a loop of links
+                continue
             if not target.is_relative_to(self.root):
                 why = f"$INCLUDE leads out of {self.root}"
                 raise ZoneError(file, token.line, token.text, why, "move the file beside the zone file")
@@ -265,7 +390,7 @@ class _Reader:
             raise ZoneError(file, entry.line, "$GENERATE", "$GENERATE takes a range, a name, a type, a value", remedy)
         for number in _generate_range(arguments[0], file):
             tokens = [Token(_generated(t, number, file), t.quoted, t.line) for t in arguments[1:]]
-            self._record(_Entry(entry.line, False, tokens), file)
+            self._record(_Entry(entry.line, False, tokens, generated=True), file)
 
     # -- records ----------------------------------------------------------------------------------------
 
@@ -274,6 +399,7 @@ class _Reader:
         tokens = entry.tokens
         if not entry.indented:
             self.owner = self._name(tokens[0], file)
+            self.owner_as_written = tokens[0].text
             tokens = tokens[1:]
         if self.owner is None:
             text = tokens[0].text if tokens else ""
@@ -286,7 +412,7 @@ class _Reader:
             raise ZoneError(file, entry.line, shown, "a record without a type", remedy)
         type_ = tokens[0].text.upper()
         try:
-            value = rdata.parse(type_, tokens[1:], self.origin)
+            value = self._value(type_, tokens[1:])
         except BadRdata as bad:
             raise ZoneError(file, bad.line or tokens[0].line, bad.text, bad.why, bad.remedy) from None
         if len(self.records) >= MAX_RECORDS:
@@ -294,6 +420,17 @@ class _Reader:
         self.records.append(
             ZoneRecord(self.owner, type_, self._ttl_of(ttl, type_, value), value, Source(file, entry.line))
         )
+        if self.written is not None:
+            text = " ".join(f'"{token.text}"' if token.quoted else token.text for token in tokens[1:])
+            strings = tuple(token.text for token in tokens[1:]) if type_ in TEXT_TYPES else ()
+            self.written.append(Written(self.owner_as_written, ttl, text, strings, entry.generated))
+
+    def _value(self, type_: str, fields: list[Token]) -> Any:
+        if self.written is not None and type_ in TEXT_TYPES and fields and fields[0].text != "\\#":
+            octets = [rdata.string_octets(token) for token in fields]
+            if any(len(string) > rdata.MAX_STRING for string in octets):
+                return tuple(part for string in octets for part in character_strings(string))
+        return rdata.parse(type_, fields, self.origin)
 
     def _ttl_and_class(self, tokens: list[Token], file: str) -> tuple[int | None, list[Token]]:
         ttl = None

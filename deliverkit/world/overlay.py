@@ -13,7 +13,7 @@ from dataclasses import replace
 from deliverkit.flow import Answer, Flow, Question, Status, adrive, drive
 from deliverkit.world.doors import DnsDoor, Tell
 from deliverkit.world.values import canonical
-from deliverkit.world.zone import Found, Outcome, Zone, depth
+from deliverkit.world.zone import Found, Outcome, Zone, depth, up
 
 MAX_ALIASES = 16
 """CNAMEs followed for one question; a longer chain counts as a loop."""
@@ -31,6 +31,7 @@ class ZoneDoor:
         self, zones: Iterable[Zone], below: DnsDoor, failures: Mapping[tuple[str, str], Status] | None = None
     ) -> None:
         self.zones = sorted(zones, key=depth, reverse=True)
+        self._by_origin = {zone.origin: zone for zone in reversed(self.zones)}  # of twins the first one answers
         self.below = below
         self.failures = dict(failures or {})
         self._told: dict[tuple[str, str], Answer] = {}
@@ -84,15 +85,24 @@ class ZoneDoor:
         failure = self.failures.get((name, question.type)) or self.failures.get((name, "*"))
         if failure is not None:
             return Answer(question, failure, aliases=tuple(aliases), detail="as the story tells")
-        zone = next(
-            (zone for zone in self.zones if zone.find(name, question.type).outcome is not Outcome.OUTSIDE), None
-        )
+        zone = self._zone_of(name)
         if zone is None:
             return Found(Outcome.OUTSIDE)
         found = zone.find(name, question.type)
+        why = zone.open(name, question.type, found)
+        if why is not None:
+            return Answer(question, Status.UNOBSERVED, aliases=tuple(aliases), detail=why)
         if found.outcome in (Outcome.ALIAS, Outcome.DELEGATED):
             return found
         return _answer(question, found, aliases)
+
+    def _zone_of(self, name: str) -> Zone | None:
+        """The zone with the deepest origin at or above a name."""
+        while True:
+            zone = self._by_origin.get(name)
+            if zone is not None or name == ".":
+                return zone
+            name = up(name)
 
     async def aclose(self) -> None:
         """Let go of what lies below."""

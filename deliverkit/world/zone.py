@@ -6,7 +6,7 @@ The semantics are those of RFC 1034 §4.3.2 with RFC 4592 (wildcards, empty non-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -57,24 +57,39 @@ class Zone:
 
     ``cuts`` says whether NS records below the origin delegate; tables of a whole world switch that off.
     ``strays`` are records of the file that lie outside the origin: no server would load them.
+
+    ``unknown`` maps what the source leaves open to the reason, by (name, type): type "*" stands for all types. The name
+    "*" (no wildcard: those are written out) stands for a name that is not known either, so that nothing can be said to
+    be absent.
     """
 
     def __init__(
-        self, origin: str, records: Iterable[ZoneRecord], *, file: str | None = None, cuts: bool = True
+        self,
+        origin: str,
+        records: Iterable[ZoneRecord],
+        *,
+        file: str | None = None,
+        cuts: bool = True,
+        unknown: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         self.origin = origin
         self.file = file
         self.cuts = cuts
+        self._unknown = dict(unknown or {})
         self.strays: tuple[ZoneRecord, ...] = ()
         self._nodes: dict[str, dict[str, list[ZoneRecord]]] = {}
         self._names: set[str] = {origin}
         strays = []
+        below = "." + origin
         for record in records:
-            if within(record.name, origin):
+            if origin == "." or record.name == origin or record.name.endswith(below):
                 self._add(record)
             else:
                 strays.append(record)
         self.strays = tuple(strays)
+        for name, _ in self._unknown:
+            if name != "*" and within(name, origin):
+                self._exist(name)
 
     # -- making one -------------------------------------------------------------------------------------
 
@@ -102,15 +117,32 @@ class Zone:
 
     def _add(self, record: ZoneRecord) -> None:
         present = self._nodes.setdefault(record.name, {}).setdefault(record.type, [])
-        if any(other.value == record.value for other in present[:1000]):
+        if present and any(other.value == record.value for other in present[:1000]):
             return  # RFC 2181 §5: a set holds no record twice
         present.append(record)
-        name = record.name
+        self._exist(record.name)
+
+    def _exist(self, name: str) -> None:
         while name not in self._names:  # every name up to the origin exists now (RFC 4592 §2.2.2)
             self._names.add(name)
-            name = _up(name)
+            name = up(name)
 
     # -- reading it -------------------------------------------------------------------------------------
+
+    @property
+    def unknown(self) -> frozenset[tuple[str, str]]:
+        """What the source leaves open, by (name, type)."""
+        return frozenset(self._unknown)
+
+    def open(self, name: str, type_: str, found: Found) -> str | None:
+        """Why the answer that was found cannot be believed, or None: the source leaves this one open."""
+        if not self._unknown:
+            return None
+        at = found.wildcard or name
+        asked = [(at, type_), (at, "*")]
+        if found.outcome in (Outcome.NODATA, Outcome.NXDOMAIN):
+            asked += [("*", type_), ("*", "*")]
+        return next((self._unknown[one] for one in asked if one in self._unknown), None)
 
     def records(self) -> tuple[ZoneRecord, ...]:
         """Every record, by name in order of appearance."""
@@ -131,14 +163,14 @@ class Zone:
             if ancestor != name and "DNAME" in node:  # RFC 6672 §3.2
                 return _redirected(name, node["DNAME"][0], type_)
             if ancestor not in self._names:
-                return self._by_wildcard(_up(ancestor), type_)  # step 3c; RFC 4592 §3.3.1: the closest encloser
+                return self._by_wildcard(up(ancestor), type_)  # step 3c; RFC 4592 §3.3.1: the closest encloser
         return _at_node(self._nodes.get(name, {}), type_)
 
     def _path(self, name: str) -> list[str]:
         """The names from the origin down to this one."""
         path = [name]
         while path[-1] != self.origin:
-            path.append(_up(path[-1]))
+            path.append(up(path[-1]))
         return path[::-1]
 
     def _by_wildcard(self, encloser: str, type_: str) -> Found:
@@ -187,7 +219,7 @@ def _redirected(name: str, dname: ZoneRecord, type_: str) -> Found:
     return Found(Outcome.ALIAS, (dname,), target=target)
 
 
-def _up(name: str) -> str:
+def up(name: str) -> str:
     """The name one label shorter; the root is above every single label."""
     if "\\" not in name:
         return name.partition(".")[2] or "."

@@ -18,8 +18,7 @@ Node: TypeAlias = Any
 
 LARGEST = 1 << 19  # characters
 _DEEPEST = 100
-_MOST_EVENTS = 50_000
-_MOST_VALUES = 50_000  # of one document, aliases counted each time
+MOST_VALUES = 50_000  # of one document, aliases counted each time; and of events
 LACKING = "YAML is read with the extra: pip install 'deliverkit[source]'"
 
 
@@ -40,25 +39,28 @@ def _loader() -> Any | None:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, where it is there
 
 
-def read_yaml(text: str, file: str) -> Yaml:
-    """Every document of a file. Never raises: what is no YAML, too large or too deep is said to be unread."""
+def read_yaml(text: str, file: str, *, largest: int = LARGEST, most: int = MOST_VALUES) -> Yaml:
+    """Every document of a file. Never raises: what is no YAML, too large or too deep is said to be unread.
+
+    ``largest`` bounds its characters, ``most`` the values of one document.
+    """
     loader = _loader()
     if loader is None:
         return Yaml(unread=(Unread(Place(file), "", LACKING),))
-    if len(text) > LARGEST:
-        return Yaml(unread=(Unread(Place(file), "", f"larger than {LARGEST:,} characters"),))
+    if len(text) > largest:
+        return Yaml(unread=(Unread(Place(file), "", f"larger than {largest:,} characters"),))
     import yaml
 
     found: list[Node] = []
     text = text.removeprefix("\ufeff")
     try:
-        why, line = _bounded(yaml, text, loader)
+        why, line = _bounded(yaml, text, loader, most)
         if why:
             return Yaml(unread=(Unread(Place(file, line), "", why),))
         for node in yaml.compose_all(text, Loader=loader):
             if node is None:
                 continue
-            if _refused(node):
+            if _refused(node, most):
                 told = "aliases make it grow without bound"
                 return Yaml(tuple(found), (Unread(Place(file, node.start_mark.line + 1), "", told),))
             found.append(node)
@@ -70,7 +72,7 @@ def read_yaml(text: str, file: str) -> Yaml:
     return Yaml(tuple(found))
 
 
-def _bounded(yaml: Any, text: str, loader: Any) -> tuple[str, int | None]:
+def _bounded(yaml: Any, text: str, loader: Any, most: int) -> tuple[str, int | None]:
     """Why the text is not composed, and where; the events are counted first, since composing recurs."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=loader)):
@@ -78,12 +80,12 @@ def _bounded(yaml: Any, text: str, loader: Any) -> tuple[str, int | None]:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > _DEEPEST or count > _MOST_EVENTS:
+        if depth > _DEEPEST or count > most:
             return ("nested too deep" if depth > _DEEPEST else "too many values"), event.start_mark.line + 1
     return "", None
 
 
-def _refused(root: Node) -> bool:
+def _refused(root: Node, most: int) -> bool:
     """True for a document that holds itself, or is too large or too deep once its aliases are followed."""
     known: dict[int, tuple[int, int] | None] = {}
 
@@ -92,7 +94,7 @@ def _refused(root: Node) -> bool:
         if node.id == "scalar":
             return 1, 0
         if id(node) in known:
-            return known[id(node)] or (_MOST_VALUES + 1, 0)  # None: it is inside itself
+            return known[id(node)] or (most + 1, 0)  # None: it is inside itself
         known[id(node)] = None
         inner = [part for one in node.value for part in (one if isinstance(one, tuple) else (one,))]
         sizes = [measured(one) for one in inner]
@@ -101,7 +103,7 @@ def _refused(root: Node) -> bool:
         return told
 
     size, depth = measured(root)
-    return size > _MOST_VALUES or depth > _DEEPEST
+    return size > most or depth > _DEEPEST
 
 
 def line_of(node: Node) -> int:

@@ -1,0 +1,33 @@
+"""What the rules of family ``source`` say of one zone in a file, before it is published.
+
+What this file will not do: read a file (`world.sources` does), or ask DNS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from deliverkit.facts.source import SourceFacts
+from deliverkit.facts.vantage import Vantage
+from deliverkit.findings import Severity
+from deliverkit.report.model import Report, Subject
+from deliverkit.rules.registry import Rule, judge, rules_of
+
+
+def judge_source(
+    facts: SourceFacts,
+    *,
+    rules: Iterable[Rule] | None = None,
+    severities: Mapping[str, Severity] | None = None,
+    vantage: Vantage | None = None,
+    started: datetime | None = None,
+) -> Report:
+    """A report of kind "zone" on one zone of a source; its subject is the zone's origin, its remark the file.
+
+    The facts are no part of the report: a zone may hold 50,000 records, and every finding shows its own.
+    """
+    chosen = rules_of("source") if rules is None else rules
+    where = vantage or Vantage("offline", zones=(facts.file,))
+    report = Report(Subject("zone", facts.origin, facts.file), where, started or datetime.now(UTC), 0.0)
+    return report.judged_by(judge(facts, chosen, dict(severities or {})))
