@@ -172,6 +172,11 @@ def _entry(text: str, at: int, line: int, file: str) -> tuple[_Entry, int, int]:
     return entry, at, line
 
 
+def words(text: str, file: str, line: int) -> list[Token]:
+    """The words of a record's data, which stands on one line. Raises ZoneError."""
+    return _entry(text, 0, line, file)[0].tokens
+
+
 def _lexical_fault(text: str, at: int, file: str, line: int) -> ZoneError:
     rest = re.split(r"[\r\n]", text[at : at + 200], maxsplit=1)[0]
     if rest.startswith('"'):
