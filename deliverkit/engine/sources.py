@@ -6,11 +6,12 @@ What this file will not do: read a file (`world.sources` does), or ask DNS.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from deliverkit.facts.source import SourceFacts
 from deliverkit.facts.vantage import Vantage
-from deliverkit.findings import Severity
+from deliverkit.findings import Finding, Severity
 from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import Rule, judge, rules_of
 
@@ -30,4 +31,14 @@ def judge_source(
     chosen = rules_of("source") if rules is None else rules
     where = vantage or Vantage("offline", zones=(facts.file,))
     report = Report(Subject("zone", facts.origin, facts.file), where, started or datetime.now(UTC), 0.0)
-    return report.judged_by(judge(facts, chosen, dict(severities or {})))
+    judgement = judge(facts, chosen, dict(severities or {}))
+    return report.judged_by(replace(judgement, findings=tuple(map(_untried, judgement.findings))))
+
+
+def _untried(found: Finding) -> Finding:
+    """A source is judged without its world, so that nobody can say here what a fix does for the domain."""
+    if not found.fix.changes_dns:
+        return found
+    return replace(
+        found, fix=replace(found.fix, effect="not re-judged: the zone alone does not show what it does for mail")
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deliverkit.findings import Severity
-from deliverkit.report.model import Report
+from deliverkit.findings import Judgement, Severity
+from deliverkit.report.model import Report, merge
 from deliverkit.rules.registry import all_rules
 
 if TYPE_CHECKING:
@@ -134,6 +135,30 @@ async def _drift(story: Story, world: World) -> Report:
     return agreement_report(await drift(Zone.parse(text, file=name), world, **_frozen(story.options)), world)
 
 
+async def _zone_source(story: Story, world: World) -> Report:
+    """The zones of the files told, judged as one: a story has one report."""
+    import tempfile
+
+    from deliverkit.engine.sources import judge_source
+    from deliverkit.world.sources import read_source
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, text in story.files.items():
+            file = root / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+        first = next(iter(story.files))
+        zones = read_source(root / first, shown=first, **story.options)
+    reports = [judge_source(zone.facts, vantage=world.vantage, started=world.now()) for zone in zones]
+    told = merge([_judgement(report) for report in reports])
+    return replace(reports[0], subject=replace(reports[0].subject, name=story.subject)).judged_by(told)
+
+
+def _judgement(report: Report) -> Judgement:
+    return Judgement(report.findings, report.inconclusive, report.passed, report.not_applicable, report.not_asked)
+
+
 _RUNNERS = {
     "audit": _audit,
     "check-host": _check_host,
@@ -145,6 +170,7 @@ _RUNNERS = {
     "servers": _agreement,
     "resolvers": _agreement,
     "drift": _drift,
+    "zone-source": _zone_source,
 }
 
 

@@ -8,6 +8,7 @@ this file will not do: read a file, or hold an opinion.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from deliverkit.facts.base import Facts
@@ -23,7 +24,8 @@ class SourceRecord:
     source leaves it to others, 1 is Cloudflare's "automatic". ``flags``: "proxied", "alias" (a provider's flattened
     alias record), "generated" (by ``$GENERATE``, so that its line is many records), "lost" (YAML has its key twice, and
     the later one wins), "routed" (one of several answers of a routing policy). ``unknown`` says why the value is not
-    known ("known after apply"); a ``name`` or ``type`` that is not known either is "*".
+    known ("known after apply"); a ``name`` or ``type`` that is not known either is "*". ``lasting`` is the TTL that the
+    record gets in the end, where the source says it elsewhere.
     """
 
     name: str
@@ -37,6 +39,7 @@ class SourceRecord:
     strings: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     unknown: str | None = None
+    lasting: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,3 +59,34 @@ class SourceFacts(Facts):
     @property
     def subject(self) -> str:
         return self.origin
+
+    @cached_property
+    def by_set(self) -> dict[tuple[str, str], list[SourceRecord]]:
+        """The records by (name, type), in order; those that YAML loses are left out."""
+        found: dict[tuple[str, str], list[SourceRecord]] = {}
+        for record in self.records:
+            if "lost" not in record.flags:
+                found.setdefault((record.name, record.type), []).append(record)
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that exist: of records, and all between them and the origin (RFC 4592 §2.2.2)."""
+        found = {self.origin}
+        for name, _ in self.by_set:
+            while name not in found and name.endswith(self.origin) and name != self.origin:
+                found.add(name)
+                name = name.partition(".")[2]
+        return frozenset(found)
+
+    def answers_for(self, name: str) -> bool:
+        """True if something in this zone can stand behind a name at or below the origin: its own, a wildcard, a cut."""
+        if name in self.names:
+            return True
+        while name not in self.names:  # up to the closest encloser, which is the origin at last
+            if not name:
+                return True
+            name = name.partition(".")[2]
+        if f"*.{name}" in self.names:
+            return True
+        return name != self.origin and any((name, type_) in self.by_set for type_ in ("NS", "DNAME"))

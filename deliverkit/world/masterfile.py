@@ -444,6 +444,9 @@ class _Reader:
             word = tokens[0].text
             if ttl is None and parse_ttl(word) is not None:
                 ttl = parse_ttl(word)
+            elif ttl is None and len(tokens) > 1 and word.isascii() and word.isdigit():
+                why = f"a TTL of more than {MAX_TTL} seconds (RFC 2181 §8)"
+                raise ZoneError(file, tokens[0].line, word, why, "write 3600, or at most a week")
             elif not seen_class and word.upper() in _CLASSES:
                 seen_class = True
                 if word.upper() != "IN":

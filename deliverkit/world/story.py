@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[rn\\])")
 _REPEATED = re.compile(rb"\\\{([^{}]*)\*(\d{1,8})\}")
-KINDS = ("audit", "check-host", "verify", "probe", "sink", "send", "doctor", "servers", "resolvers", "drift")
+KINDS = (
+    *("audit", "check-host", "verify", "probe", "sink", "send", "doctor", "servers", "resolvers", "drift"),
+    "zone-source",
+)
 _WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message", "files"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
 

@@ -22,7 +22,10 @@ def test_story(path: Path) -> None:
 
 def check_story(story: Story, report: Report) -> None:
     """The report has the findings of the story, and what cannot be told, and nothing else."""
-    found = sorted((f.rule, f.severity.value, f.subject, f.detail) for f in report.findings)
+    found = sorted(
+        (f.rule, f.severity.value, f.subject, f.detail, next((e.place for e in f.evidence), ""))
+        for f in report.findings
+    )
     for expected in story.expect:
         match = next(
             (
@@ -32,6 +35,7 @@ def check_story(story: Story, report: Report) -> None:
                 and expected.get("severity", f[1]) == f[1]
                 and expected.get("subject", f[2]) == f[2]
                 and expected.get("detail", "") in f[3]
+                and expected.get("place", f[4]) == f[4]
             ),
             None,
         )

@@ -39,6 +39,8 @@ def read(path: Path, shown: str, origin: str | None) -> tuple[SourceZone, ...]:
             one.source.line,
             written.strings,
             _GENERATED if written.generated else _NONE,
+            None,
+            one.ttl,
         )
         for one, written in zip(read.records, read.written, strict=True)
     )

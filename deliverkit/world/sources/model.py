@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from deliverkit.facts.source import SourceFacts, SourceRecord
 from deliverkit.flow import Source
-from deliverkit.world.masterfile import ZoneRecord
+from deliverkit.world.masterfile import MAX_TTL, ZoneRecord
 from deliverkit.world.zone import Zone
 
 ADDRESSES = ("A", "AAAA")
@@ -44,7 +44,8 @@ def source_zone(facts: SourceFacts, *, default_ttl: int) -> SourceZone:
             place = record.file if record.line is None else f"{record.file}:{record.line}"
             unknown.setdefault((record.name, type_), f"{place}: {why or 'not known yet'}")
         if not types:
-            ttl = default_ttl if record.ttl is None else record.ttl
+            automatic = record.ttl is None or (record.ttl == 1 and facts.provider == "cloudflare")
+            ttl = default_ttl if automatic or record.ttl is None else min(record.ttl, MAX_TTL)
             served.append(ZoneRecord(record.name, record.type, ttl, record.value, Source(record.file, record.line)))
     return SourceZone(Zone(facts.origin, served, file=facts.file, unknown=unknown), facts)
 

@@ -106,6 +106,7 @@ class _Value(NamedTuple):
 
     text: str | None
     path: tuple[Any, ...]
+    shown: str = ""
 
 
 def records_of(one: Resource, zone: str, after_unknown: Any) -> list[SourceRecord]:
@@ -124,7 +125,7 @@ def records_of(one: Resource, zone: str, after_unknown: Any) -> list[SourceRecor
         here = next((lines[value.path[:n]] for n in (3, 2, 1) if value.path[:n] in lines), line)
         plain: Any = None
         strings: tuple[str, ...] = ()
-        text = value.text or ""
+        text = value.text or value.shown
         if value.text is not None and type_ != "*":
             plain, strings = _plain(one, type_, value.text, here)
         unknown = why or (None if plain is not None else "known after apply")
@@ -183,7 +184,7 @@ def _values(one: Resource, type_: str, made: bool) -> list[_Value]:
         alias = values.get("alias")
         first = alias[0] if isinstance(alias, list) and alias else None
         target = first.get("name") if isinstance(first, dict) else None
-        return [_Value(None, ("alias",) if target else ())]
+        return [_Value(None, ("alias",) if target else (), str(target or ""))]
     if one.provider is CLOUDFLARE:
         return [_cloudflare(values, type_)]
     for key in ("records", "rrdatas", "record"):

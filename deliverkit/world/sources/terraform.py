@@ -2,7 +2,7 @@
 
 What will be there after the plan is read: ``planned_values`` of all modules, with what ``resource_changes`` says is
 known after apply. Of all other resources nothing is kept: plans hold secrets. What this file will not do: run
-Terraform, or evaluate an expression (of ``configuration`` only the references are looked at, to find the zone of a record).
+Terraform, or evaluate an expression (of ``configuration`` only the references are read: they name a record's zone).
 """
 
 from __future__ import annotations
