@@ -84,7 +84,7 @@ def read_source(
     if path.suffix.lower() in _NO_SOURCES and kind is None:
         why, remedy = _NO_SOURCES[path.suffix.lower()]
         raise ZoneError(shown, None, "", f"is {why}", remedy)
-    chosen = kind or kind_of(path)
+    chosen = kind or kind_of(path) or _BY_SUFFIX.get(path.suffix.lower())
     if chosen is None:
         told = "zone file (RFC 1035 §5), octoDNS YAML or Terraform plan in JSON"
         raise ZoneError(shown, None, "", f"is no {told}", "give one of these, or say its kind in the configuration")

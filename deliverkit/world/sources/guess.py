@@ -18,7 +18,7 @@ _RECORD = re.compile(
 )
 _LINE = re.compile(rb"^[ \t]*[^;#\s]", re.MULTILINE)
 _YAML_TYPE = re.compile(
-    rb"""^[ \t-]*["']?type["']?[ \t]*:[ \t]*["']?[A-Z][A-Za-z0-9/]*["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE
+    rb"""^[ \t-]*["']?type["']?[ \t]*:[ \t]*["']?[A-Z][A-Za-z0-9/]*["']?,?[ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
 _FLOW_TYPE = re.compile(rb"""[{,][ \t]*["']?type["']?[ \t]*:[ \t]*["']?[A-Z]""")
 _PLAN_KEYS = re.compile(rb'"(?:terraform_version|planned_values|resource_changes|format_version)"')

@@ -1,0 +1,1 @@
+"""Sources of records: master files, octoDNS YAML, Terraform plans."""
