@@ -13,7 +13,7 @@ from deliverkit.world.values import canonical
 _DIRECTIVE = re.compile(rb"^\$(?:ORIGIN|TTL|INCLUDE|GENERATE)[ \t]", re.MULTILINE | re.IGNORECASE)
 _RECORD = re.compile(
     rb"^(?:[^\s;\"']+)?[ \t]+(?:[0-9]+[wdhms0-9]*[ \t]+)?(?:IN[ \t]+)?(?:[0-9]+[wdhms0-9]*[ \t]+)?"
-    rb"(?:SOA|NS|MX|A|AAAA|TXT|CNAME|SRV|CAA|TLSA|PTR|DS)[ \t]+[^\s:=]",
+    rb"(?:A[ \t]+[0-9.]+|AAAA[ \t]+[0-9A-Fa-f:]+|(?:SOA|NS|MX|TXT|CNAME|SRV|CAA|TLSA|PTR|DS)[ \t]+[^\s:=])",
     re.MULTILINE,
 )
 _LINE = re.compile(rb"^[ \t]*[^;#\s]", re.MULTILINE)

@@ -104,7 +104,8 @@ class _Reader:
         self.included += 1
         if depth > MAX_INCLUDE_DEPTH or self.included > MAX_INCLUDES * 101:
             raise ZoneError(shown, None, "", "is included too deep or too often", "break the circle of !include")
-        read = read_yaml(_text(path, shown), shown, largest=MAX_FILE_OCTETS, most=MAX_VALUES)
+        text = _text(path, shown)
+        read = read_yaml(text, shown, largest=MAX_FILE_OCTETS, most=MAX_VALUES)
         for unread in read.unread:
             remedy = "pip install 'deliverkit[source]'" if unread.why == LACKING else "correct the YAML at this line"
             raise ZoneError(shown, unread.place.line, "", unread.why, remedy)
@@ -114,7 +115,8 @@ class _Reader:
             line = line_of(read.documents[1])
             raise ZoneError(shown, line, "", "a second document; octoDNS reads one", "remove the line with ---")
         document = read.documents[0]
-        self._marked(document, shown, path, root, depth)
+        if depth or "!include" in text:
+            self._marked(document, shown, path, root, depth)
         return self._with_includes(document, shown, path, root, depth)
 
     def _marked(self, node: Node, shown: str, path: Path, root: Path, depth: int) -> None:
@@ -172,11 +174,12 @@ class _Reader:
         type_ = scalar(type_node)
         if not type_ or not re.fullmatch(r"[A-Za-z][A-Za-z0-9/_-]{0,60}", type_):
             raise self._fault(type_node or node, f"{written!r} has a record without a type", "write  type: A")
-        special = members.get("octodns")
-        if _true(dict(pairs(special)).get("ignored")):
-            return
-        if _true(dict(pairs(dict(pairs(special)).get("cloudflare"))).get("proxied")):
-            flags |= {"proxied"}
+        if "octodns" in members:
+            special = dict(pairs(members["octodns"]))
+            if _true(special.get("ignored")):
+                return
+            if _true(dict(pairs(special.get("cloudflare"))).get("proxied")):
+                flags |= {"proxied"}
         name = self._name(written, node)
         ttl = self._ttl(members.get("ttl"))
         varied = next((word for word in ("dynamic", "geo") if word in members), None)

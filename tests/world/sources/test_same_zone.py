@@ -81,29 +81,12 @@ def test_lines_are_those_of_the_values(tmp_path: Path, records: list[Plain], see
             assert needle in " ".join(lines[record.line - 1 : record.line + 2])
 
 
-_WORDS = st.one_of(
-    st.sampled_from(
-        ["@", "a", "IN", "3600", "A", "MX", "TXT", "CNAME", "192.0.2.1", "10", "mx", '"a b"', '"', "(", ")", ";", "\\"]
-        + [
-            "$ORIGIN",
-            "$TTL",
-            "$GENERATE",
-            "1-3",
-            "example.com.",
-            "\n",
-            "\n ",
-            "\t",
-            " ",
-            "\r\n",
-            "\r",
-            "x" * 64,
-            "\u00a0",
-            "é",
-        ]
-        + ["\x1c", "\x0c", "99999999999", "256.1.1.1", "01.2.3.4", "::1", "1.2.3.4:", "AAAA", "NS", "65536", "x" * 256]
-    ),
-    st.text(max_size=6),
+_TOKENS = (
+    *("@", "a", "IN", "3600", "A", "MX", "TXT", "CNAME", "192.0.2.1", "10", "mx", '"a b"', '"', "(", ")", ";", "\\"),
+    *("$ORIGIN", "$TTL", "$GENERATE", "1-3", "example.com.", "\n", "\n ", "\t", " ", "\r\n", "\r", "x" * 64, "\xa0"),
+    *("é", "\x1c", "\x0c", "99999999999", "256.1.1.1", "01.2.3.4", "::1", "1.2.3.4:", "AAAA", "NS", "65536", "x" * 256),
 )
+_WORDS = st.one_of(st.sampled_from(_TOKENS), st.text(max_size=6))
 
 
 @given(st.lists(_WORDS, max_size=30).map(" ".join), st.booleans())
@@ -163,6 +146,21 @@ _YAML = st.recursive(
     ),
     max_leaves=12,
 )
+_KEYS = (
+    *(
+        "planned_values",
+        "root_module",
+        "resources",
+        "child_modules",
+        "values",
+        "type",
+        "mode",
+        "name",
+        "records",
+        "ttl",
+    ),
+    *("resource_changes", "change", "after", "configuration", "content", "zone_id", "alias", "record"),
+)
 _PLAN = st.recursive(
     st.one_of(
         st.none(),
@@ -186,8 +184,6 @@ _PLAN = st.recursive(
                     "mode",
                     "name",
                     "records",
-                ]
-                + [
                     "resource_changes",
                     "change",
                     "after",
