@@ -37,6 +37,7 @@ PROGRAMS = {
     "python-decouple": "python decouple",
     "django-environ": "python environ",
     "dj-email-url": "python dj_email_url",
+    "octodns": "python octodns",
 }
 
 

@@ -84,7 +84,8 @@ def record_outside_zone(facts: SourceFacts) -> Findings:
 def target_without_final_dot(facts: SourceFacts) -> Findings:
     """A target in octoDNS has no final dot.
 
-    Why: octoDNS takes absolute names only. It refuses the whole zone ("missing trailing ."), and nothing is published.
+    Why: octoDNS means absolute names. Versions before 1.22 refuse the zone ("missing trailing ."), later ones pass the
+    name on, and a provider that writes zone files completes it by the zone's name.
     Fix: end the target with a dot.
     """
     if facts.kind != "octodns":
