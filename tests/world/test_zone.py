@@ -212,3 +212,32 @@ def test_what_no_server_would_load_is_told_by_the_vantage(tmp_path: Path) -> Non
         ("alias", "two.example.com", "b.example.com.", 7),
     ]
     assert {fault.file for fault in faults} == {str(path)}
+
+
+def test_what_a_zone_leaves_open_is_unobserved() -> None:
+    """By name and type, by name, by a wildcard's name; an unknown name denies nothing. The deepest zone answers."""
+    why = {
+        ("open.example.com", "TXT"): "a",
+        ("alias.example.com", "*"): "b",
+        ("*.wild.example.com", "A"): "c",
+        ("*", "MX"): "d",
+    }
+    records = Zone.parse("@ A 192.0.2.1\nopen A 192.0.2.2\n*.wild TXT x\n", origin="example.com").records()
+    zone = Zone("example.com", records, unknown=why)
+    deeper = Zone.parse("@ A 192.0.2.9\n", origin="sub.example.com")
+    world = World.from_records({}).with_zone(zone).with_zone(deeper)
+    assert zone.unknown == frozenset(why)
+
+    def status(name: str, type_: str) -> tuple[Status, str]:
+        answer = ask(world, name, type_)
+        return answer.status, answer.detail
+
+    assert status("open.example.com", "TXT") == (Status.UNOBSERVED, "a")
+    assert status("open.example.com", "A") == (Status.OK, "")
+    assert status("alias.example.com", "AAAA") == (Status.UNOBSERVED, "b")
+    assert status("x.wild.example.com", "A") == (Status.UNOBSERVED, "c")
+    assert status("x.wild.example.com", "TXT") == (Status.OK, "")
+    assert status("nowhere.example.com", "MX") == (Status.UNOBSERVED, "d")
+    assert status("nowhere.example.com", "TXT") == (Status.NXDOMAIN, "")
+    assert status("sub.example.com", "A") == (Status.OK, "")
+    assert status("sub.example.com", "MX") == (Status.NODATA, "")
