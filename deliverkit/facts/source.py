@@ -25,7 +25,8 @@ class SourceRecord:
     alias record), "generated" (by ``$GENERATE``, so that its line is many records), "lost" (YAML has its key twice, and
     the later one wins), "routed" (one of several answers of a routing policy). ``unknown`` says why the value is not
     known ("known after apply"); a ``name`` or ``type`` that is not known either is "*". ``lasting`` is the TTL that the
-    record gets in the end, where the source says it elsewhere.
+    record gets in the end, where the source says it elsewhere. ``entry`` tells what holds the record where a source
+    writes whole sets: the address of a resource, the place of an entry in octoDNS.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SourceRecord:
     flags: frozenset[str] = frozenset()
     unknown: str | None = None
     lasting: int | None = None
+    entry: str = ""
 
 
 @dataclass(frozen=True, repr=False)

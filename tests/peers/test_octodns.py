@@ -57,6 +57,7 @@ REFUSED = {
     "apex.example": ("---\n'': {type: CNAME, value: www.example.net.}\n", "SRC010"),
     "beside.example": ("---\na:\n- {type: CNAME, value: x.example.}\n- {type: TXT, value: b}\n", "SRC011"),
     "semicolon.example": ("---\na: {type: TXT, value: 'v=DMARC1\\; p=none; x'}\n", "SRC037"),
+    "twice.example": ("---\na:\n- {type: TXT, value: b}\n- {type: TXT, value: c}\n", "SRC027"),
     "at.example": ("---\n'@': {type: A, value: 192.0.2.1}\n", None),
     "address.example": ("---\na: {type: A, value: 192.0.2.999}\n", None),
     "type.example": ("---\na: {value: 192.0.2.1}\n", None),

@@ -37,6 +37,25 @@ def record_written_twice(facts: SourceFacts) -> Findings:
                 yield finding(f"it stands at {where} already", at=seen(record, earlier), subject=record.name)
 
 
+@rule("SRC027", Severity.ERROR, "RFC 2181 §5; good practice (a set has one owner)")
+def set_in_two_places(facts: SourceFacts) -> Findings:
+    """The records of one name and type stand in two resources or entries.
+
+    Why: octoDNS, Route 53, Google and Azure keep whole sets. The second entry is refused ("already exists", "duplicate
+    record"), or overwrites the first: an SPF record, say, that gives way to a verification.
+    Fix: put all values of the set into one resource or entry.
+    """
+    if facts.kind == "master" or facts.provider == "cloudflare":
+        raise NotApplicable
+    for (name, type_), records in facts.by_set.items():
+        if len(records) < 2 or name == "*" or type_ == "*":
+            continue
+        other = next((r for r in records if r.entry != records[0].entry), None)
+        if other is not None and "routed" not in other.flags:
+            detail = f"{name} {type_} stands in {records[0].entry} and in {other.entry}"
+            yield finding(detail, at=seen(other, records[0]), subject=name)
+
+
 @rule("SRC021", Severity.WARNING, "RFC 2181 §5.2")
 def differing_ttls(facts: SourceFacts) -> Findings:
     """Records of one name and type have different TTLs.

@@ -183,6 +183,7 @@ class _Reader:
         name = self._name(written, node)
         ttl = self._ttl(members.get("ttl"))
         varied = next((word for word in ("dynamic", "geo") if word in members), None)
+        entry = f"{getattr(node, 'file', self.file)}:{line_of(node)}"
         for value_node in self._values(written, type_, members, node):
             file, line = getattr(value_node, "file", self.file), line_of(value_node)
             value, text, strings = self._value(type_.upper(), value_node)
@@ -199,6 +200,7 @@ class _Reader:
                     strings,
                     flags | {"alias"} if type_.upper() == "ALIAS" else flags,
                     f"answers come from a pool ({varied})" if varied else None,
+                    entry=entry,
                 )
             )
 

@@ -7,7 +7,7 @@ Sources: the documentation of `aws_route53_record`, `cloudflare_record` / `cloud
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from deliverkit.facts.source import SourceRecord
@@ -130,7 +130,8 @@ def records_of(one: Resource, zone: str, after_unknown: Any) -> list[SourceRecor
             plain, strings = _plain(one, type_, value.text, here)
         unknown = why or (None if plain is not None else "known after apply")
         file = one.text.file
-        found.append(SourceRecord(name, written, type_, ttl, plain, text, file, here, strings, flags, unknown))
+        record = SourceRecord(name, written, type_, ttl, plain, text, file, here, strings, flags, unknown)
+        found.append(replace(record, entry=one.address))
     return found
 
 
@@ -166,7 +167,7 @@ def _flags(one: Resource, open_: dict[str, Any]) -> tuple[frozenset[str], str | 
     if values.get("proxied") is True:
         flags.add("proxied")
     if values.get("set_identifier"):
-        flags |= {"routed", f"set:{values['set_identifier']}"}
+        flags.add("routed")
     alias = values.get("alias") if one.provider is ROUTE53 else values.get("target_resource_id")
     if alias or (one.provider is ROUTE53 and open_.get("alias") not in (None, False, [])):
         flags.add("alias")

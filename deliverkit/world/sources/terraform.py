@@ -240,17 +240,13 @@ def _routed(records: list[SourceRecord]) -> tuple[SourceRecord, ...]:
     for record in records:
         if "routed" in record.flags:
             by_set = sets.setdefault((record.name, record.type), {})
-            by_set.setdefault(_set_of(record), set()).add(record.text)
+            by_set.setdefault(record.entry, set()).add(record.text)
     differing = {key for key, by_set in sets.items() if len({frozenset(texts) for texts in by_set.values()}) > 1}
     why = "a routing policy chooses among several answers"
     return tuple(
         replace(r, unknown=r.unknown or why) if "routed" in r.flags and (r.name, r.type) in differing else r
         for r in records
     )
-
-
-def _set_of(record: SourceRecord) -> str:
-    return next((flag for flag in record.flags if flag.startswith("set:")), "")
 
 
 def _name(told: Any) -> str | None:
