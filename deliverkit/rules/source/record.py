@@ -8,7 +8,8 @@ from deliverkit.facts.source import SourceRecord
 from deliverkit.findings import Evidence, RecordText
 from deliverkit.protocols.kinds import without_secrets
 
-SHOWN = 300
+SHOWN = 300  # characters of evidence
+QUOTED = 80  # and of a finding's detail
 TARGETS = frozenset({"CNAME", "DNAME", "NS", "PTR", "ALIAS"})
 TEXTS = frozenset({"TXT", "SPF"})
 MAIL_TYPES = frozenset({"MX", "TXT", "SPF"})
@@ -25,6 +26,11 @@ def _shown(record: SourceRecord) -> str:
     return without_secrets(text)[:SHOWN]
 
 
+def begun(text: str) -> str:
+    """The beginning of a text, as a finding quotes it."""
+    return without_secrets(text)[:QUOTED]
+
+
 def text_of(record: SourceRecord) -> str:
     """The text of a TXT record that is published, strings joined (RFC 7208 §3.3)."""
     octets: bytes = b"".join(record.value)
@@ -32,8 +38,10 @@ def text_of(record: SourceRecord) -> str:
 
 
 def standing(record: SourceRecord) -> tuple[RecordText, ...]:
-    """The record as one to be taken out; nothing where one line makes many, or its value is not known."""
+    """The record as one to be taken out; nothing where one line makes many, or its value is not known or a secret."""
     if record.value is None or "generated" in record.flags:
+        return ()
+    if record.type in TEXTS and without_secrets(text_of(record)) != text_of(record):
         return ()
     return (written_as(record),)
 

@@ -9,7 +9,7 @@ from deliverkit.facts.base import NotApplicable
 from deliverkit.facts.source import SourceFacts, SourceRecord
 from deliverkit.findings import STRING_OCTETS, Severity, finding
 from deliverkit.rules.registry import Findings, rule
-from deliverkit.rules.source.record import TEXTS, seen, standing, text_of, written_as
+from deliverkit.rules.source.record import TEXTS, begun, seen, standing, text_of, written_as
 
 _ABOUT_MAIL = re.compile(r"v=(?:spf1|DKIM1|DMARC1|TLSRPTv1|STSv1|BIMI1)(?![A-Za-z0-9])|(?:k|p|s|t|h)=.*;?\s*p=", re.I)
 _CUT = re.compile(r"v=(?:DKIM1|DMARC1|TLSRPTv1|STSv1|BIMI1)|k=(?:rsa|ed25519)", re.IGNORECASE)
@@ -98,7 +98,7 @@ def text_without_quotation_marks(facts: SourceFacts) -> Findings:
             text = " ".join(record.strings)
             gone = standing(record)
             new = (written_as(record, value=text),) if gone and "\\" not in text and '"' not in text else ()
-            detail = f"it is published as {text_of(record)[:80]!r}"
+            detail = f"it is published as {begun(text_of(record))!r}"
             yield finding(detail, at=seen(record), removes=gone if new else (), records=new, subject=record.name)
 
 
@@ -139,7 +139,7 @@ def quotation_marks_in_text(facts: SourceFacts) -> Findings:
             gone = standing(record)
             new = (written_as(record, value=meant),) if gone else ()
             yield finding(
-                f"published is {record.text[:80]}", at=seen(record), removes=gone, records=new, subject=record.name
+                f"published is {begun(record.text)}", at=seen(record), removes=gone, records=new, subject=record.name
             )
 
 
@@ -188,7 +188,9 @@ def backslash_before_semicolon(facts: SourceFacts) -> Findings:
         if "\\;" in text and _ABOUT_MAIL.match(text):
             gone = standing(record)
             new = (written_as(record, value=text.replace("\\;", ";")),) if gone else ()
-            yield finding(f"published is {text[:80]}", at=seen(record), removes=gone, records=new, subject=record.name)
+            yield finding(
+                f"published is {begun(text)}", at=seen(record), removes=gone, records=new, subject=record.name
+            )
 
 
 @rule("SRC037", Severity.ERROR, "good practice (octoDNS: semicolons are escaped)")
