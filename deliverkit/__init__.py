@@ -124,4 +124,8 @@ def __getattr__(name: str) -> Any:
         from deliverkit.world import World
 
         return World
+    if name == "aio":
+        from importlib import import_module
+
+        return import_module("deliverkit.aio")
     raise AttributeError(f"module 'deliverkit' has no attribute {name!r}")

@@ -100,6 +100,31 @@ class Answer:
         return f"{self.question}: {self.status}{tail}"
 
 
+class PageTrouble(StrEnum):
+    """Why a page could not be had. What may be due to where we ask from is unknown, never the server's fault."""
+
+    NO_ADDRESS = "no address"
+    REFUSED = "refused"  # the connection
+    CERTIFICATE = "certificate"  # not trusted, expired, or for another name
+    TLS = "tls"
+    MALFORMED = "malformed"  # no HTTP
+    NOT_ALLOWED = "not allowed"  # a private address
+    UNKNOWN = "unknown"  # a timeout, no route, DNS that did not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one fetch over HTTPS brought: a response, or ``trouble``. ``octets`` are its body, cut at 64 KB and one."""
+
+    url: str
+    status: int | None = None
+    media_type: str = ""
+    location: str = ""
+    octets: bytes = b""
+    trouble: PageTrouble | None = None
+    detail: str = ""
+
+
 @dataclass(frozen=True)
 class Together:
     """Ask for several flows to be run side by side; heard as the tuple of their results."""

@@ -72,7 +72,7 @@ def server_doors(authority: Authority, where: Where | None = None) -> tuple[Serv
 
 def by_its_servers(world: World, zone: str, doors: Sequence[ServerDoor]) -> World:
     """A world in which the names of a zone are asked at its own servers, past every cache."""
-    return World(AuthoritativeDoor(zone, doors, world.dns), world.smtp, world.vantage, world.clock)
+    return World(AuthoritativeDoor(zone, doors, world.dns), world.smtp, world.vantage, world.clock, world.pages)
 
 
 async def heard_from(

@@ -19,14 +19,14 @@ from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import KeyFile, observe_dkim
 from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.facts.domain import DomainFacts
-from deliverkit.facts.mtasts import observe_mtasts
+from deliverkit.facts.mtasts import announces, observe_mtasts, policy_url, with_page
 from deliverkit.facts.mx import observe_mx
 from deliverkit.facts.providers import observe_providers
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.findings import Judgement
-from deliverkit.flow import Answer, Flow, Question, noting
+from deliverkit.flow import Answer, Flow, Page, Question, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
@@ -187,6 +187,9 @@ async def _with_outcomes(
         touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
         seen = {f.name: facts.raw(f.name) for f in fields(facts)}
         seen.update({p: await changed.run(flows[p]()) for p in touched if p in flows})
+        if "mtasts" in touched:  # the policy is no part of DNS: it stays as it was served
+            served = facts.mtasts.raw("page")
+            seen["mtasts"] = with_page(seen["mtasts"], served if isinstance(served, Page) else None)
         if {"spf", "dkim", "mx", "providers"}.intersection(touched):
             seen["providers"] = await _observe_providers(facts.name, _providers(options), changed, options, seen, {})
         tried = DomainFacts(**seen)
@@ -247,6 +250,8 @@ async def _observe_all(
 
     async def observe(protocol: str) -> Any:
         facts = await world.run(noting(flows[protocol](), heard.setdefault(protocol, {})))
+        if protocol == "mtasts":
+            facts = with_page(facts, await world.fetch(policy_url(name)) if announces(facts) else None)
         say(f"{name}: {protocol} seen")
         return facts
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from deliverkit.flow import Answer, Flow, Question, adrive, drive
-from deliverkit.world.doors import DnsDoor, SmtpDoor
+from deliverkit.flow import Answer, Flow, Page, Question, adrive, drive
+from deliverkit.world.doors import DnsDoor, PageDoor, SmtpDoor
 
 if TYPE_CHECKING:
     from deliverkit.facts.vantage import Vantage
@@ -34,10 +34,16 @@ class World:
     """
 
     def __init__(
-        self, dns: DnsDoor, smtp: SmtpDoor, vantage: Vantage, clock: Callable[[], datetime] | None = None
+        self,
+        dns: DnsDoor,
+        smtp: SmtpDoor,
+        vantage: Vantage,
+        clock: Callable[[], datetime] | None = None,
+        pages: PageDoor | None = None,
     ) -> None:
         self.dns = dns
         self.smtp = smtp
+        self.pages = pages
         self.vantage = vantage
         self._clock = clock
 
@@ -114,13 +120,14 @@ class World:
         """This world with single records taken out and published; ``known`` are answers already in hand."""
         from deliverkit.world.changes import ChangedDoor, KnownDoor
 
-        return World(ChangedDoor(changes, KnownDoor(known, self.dns)), self.smtp, self.vantage, self.clock)
+        door = ChangedDoor(changes, KnownDoor(known, self.dns))
+        return World(door, self.smtp, self.vantage, self.clock, self.pages)
 
     def at(self, now: datetime) -> World:
         """This world with its clock stopped at ``now``."""
         from deliverkit.world.table import fixed_clock
 
-        return World(self.dns, self.smtp, self.vantage, fixed_clock(now))
+        return World(self.dns, self.smtp, self.vantage, fixed_clock(now), self.pages)
 
     def with_budget(self, queries: int = 200, seconds: float = 20.0) -> World:
         """This world with a fresh budget for DNS; what goes beyond it is answered `Status.LIMIT`.
@@ -131,7 +138,8 @@ class World:
             return self
         from deliverkit.world.budget import BudgetDoor
 
-        return World(BudgetDoor(self.dns, queries=queries, seconds=seconds), self.smtp, self.vantage, self.clock)
+        door = BudgetDoor(self.dns, queries=queries, seconds=seconds)
+        return World(door, self.smtp, self.vantage, self.clock, self.pages)
 
     # -- what flows and engines use ---------------------------------------------------------------------
 
@@ -171,6 +179,10 @@ class World:
     ) -> tuple[T, Transcript]:
         """Run an SMTP flow over one connection; ``about`` says in a journal which conversation it is."""
         return await self.smtp.converse(flow, from_dns=from_dns)
+
+    async def fetch(self, url: str) -> Page | None:
+        """Fetch a page over HTTPS; None in a world that fetches none."""
+        return None if self.pages is None else await self.pages.fetch(url, self.ask)
 
     # -- what an engine tells a journal, and asks of it; every other world has nothing to say -------------
 

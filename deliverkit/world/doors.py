@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from deliverkit.flow import Answer, Question
+    from deliverkit.flow import Answer, Page, Question
     from deliverkit.smtp.dialogue import SmtpFlow
     from deliverkit.smtp.transcript import Transcript
 
@@ -40,3 +40,10 @@ class SmtpDoor(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets and tasks."""
+
+
+class PageDoor(Protocol):
+    """Fetches pages over HTTPS. Never raises for what a server does: every outcome is a `Page`."""
+
+    async def fetch(self, url: str, ask: Callable[[Question], Awaitable[Answer]]) -> Page:
+        """Fetch one page; ``ask`` resolves names."""

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from deliverkit import __version__
 from deliverkit.facts.vantage import Vantage
-from deliverkit.flow import Answer, Question
+from deliverkit.flow import Answer, Page, Question
 from deliverkit.world import journal_values as values
 from deliverkit.world.journal_values import BadValue, Json, wrong
 
@@ -64,6 +64,7 @@ class Section:
     keys: dict[str, Json] = field(default_factory=dict)
     answers: dict[Question, Answer] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     finished: bool = False
@@ -89,6 +90,8 @@ class Section:
         for one in self.conversations.values():
             dialogue = [{"ask": asked, "heard": heard} for asked, heard in one.dialogue]
             yield {"smtp": one.about, "dialogue": dialogue, "transcript": one.transcript}
+        for page in self.pages.values():
+            yield values.page_json(page)
         for work, why in self.late.items():
             yield {"late": work, "why": why}
 
@@ -325,6 +328,9 @@ def _add(journal: Journal, section: Section | None, line: Json) -> Section:
     elif "smtp" in line:
         one = _conversation(line)
         section.conversations.setdefault(one.about, one)
+    elif "https" in line:
+        page = values.page_of(line)
+        section.pages.setdefault(page.url, page)
     elif "message" in line:
         section.message = values.message_of(line["message"])
     elif "key" in line:
@@ -333,7 +339,7 @@ def _add(journal: Journal, section: Section | None, line: Json) -> Section:
     elif "late" in line:
         section.late[values.fitted(str, line["late"], "late")] = values.fitted(str, line.get("why"), "why")
     else:
-        raise BadValue(f"has none of the keys subject, dns, smtp, message, key, late: {values.shown(line)}")
+        raise BadValue(f"has none of the keys subject, dns, smtp, https, message, key, late: {values.shown(line)}")
     return section
 
 

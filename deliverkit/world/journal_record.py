@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from deliverkit.flow import Answer, Question
+from deliverkit.flow import Answer, Page, Question
 from deliverkit.world import World
 from deliverkit.world.doors import DnsDoor, Tell
 from deliverkit.world.journal import Conversation, Journal, Section
@@ -93,6 +93,15 @@ class RecordedWorld(World):
         result, transcript = await self.below.converse(_overheard(flow, dialogue), from_dns=from_dns, about=about)
         self.section.conversations[name] = Conversation(name, dialogue, transcript_json(transcript))
         return result, transcript
+
+    async def fetch(self, url: str) -> Page | None:
+        """The page that was written down, or one from below; what it asks of DNS is no part of the subject."""
+        if url not in self.section.pages:
+            page = await self.below.fetch(url)
+            if page is None:
+                return None
+            self.section.pages[url] = page
+        return self.section.pages[url]
 
     def scene(self, verb: str, subject: str, options: Any = None, **more: Any) -> World:
         """The world for one subject, which begins a section."""

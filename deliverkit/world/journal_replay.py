@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deliverkit.facts.base import Unobserved
-from deliverkit.flow import Answer, Question, Status
+from deliverkit.flow import Answer, Page, PageTrouble, Question, Status
 from deliverkit.world import World
 from deliverkit.world.doors import Tell
 from deliverkit.world.journal import Conversation, Journal, JournalError, Section
@@ -66,9 +66,11 @@ class ReplayedWorld(World):
         every = (journal.loose, *journal.sections) if section is None else (section,)
         answers: dict[Question, Answer] = {}
         talks: dict[str, Conversation] = {}
+        pages: dict[str, Page] = {}
         for one in reversed(every):
             answers |= one.answers
             talks |= one.conversations
+            pages |= one.pages
         at = now or (journal.started if section is None else section.at)
         seen = World(JournalDns(answers, told=journal.told), NowhereSmtp(), journal.vantage, lambda: at)
         seen = overlay(seen, zones) if zones else seen
@@ -78,6 +80,7 @@ class ReplayedWorld(World):
         self._now = now
         self._zones = zones
         self._talks = talks
+        self._pages = pages
         self._claimed: Counter[str] = Counter()
         self._shown: Counter[str] = Counter()
 
@@ -133,6 +136,13 @@ class ReplayedWorld(World):
         finally:
             flow.close()
         raise Unobserved(f"{about}: {ABSENT}")
+
+    async def fetch(self, url: str) -> Page | None:
+        """The page that was written down. A recorded world that fetched none had a reason that holds here too."""
+        page = self._pages.get(url)
+        if page is None and not self.journal.told:
+            return Page(url, trouble=PageTrouble.UNKNOWN, detail=ABSENT)
+        return page
 
     def late(self, work: str) -> str | None:
         """Why a work was not done in time."""

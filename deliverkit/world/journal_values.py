@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar, cast
 
-from deliverkit.flow import Answer, Question, Source, Status
+from deliverkit.flow import Answer, Page, PageTrouble, Question, Source, Status
 from deliverkit.smtp.transcript import Event, Transcript, event_name, without_secret
 from deliverkit.world.values import TEXT_TYPES
 
@@ -254,6 +254,33 @@ def answer_of(line: Json) -> Answer:
         fitted(tuple[tuple[int, str], ...], line.get("extended_errors", []), "extended_errors"),
         fitted(tuple[Source, ...], line.get("sources", []), "sources"),
         fitted(float, line.get("elapsed_s", 0.0), "elapsed_s"),
+    )
+
+
+_OF_PAGE: Final[dict[str, Any]] = {"media_type": "", "location": "", "detail": ""}
+
+
+def page_json(page: Page) -> Json:
+    """One line for one page; what is not there is left out."""
+    line: Json = {"https": page.url}
+    if page.status is not None:
+        line |= {"status": page.status, "body": message_json(page.octets)}
+    if page.trouble is not None:
+        line["trouble"] = page.trouble.value
+    return line | {name: getattr(page, name) for name, usual in _OF_PAGE.items() if getattr(page, name) != usual}
+
+
+def page_of(line: Json) -> Page:
+    """The page of a line. Raises BadValue."""
+    if strange := set(line) - {"https", "status", "body", "trouble", *_OF_PAGE}:
+        raise BadValue(f"the key {shown(min(strange))} is unknown here")
+    trouble = line.get("trouble")
+    return Page(
+        fitted(str, line["https"], "https"),
+        fitted(int | None, line.get("status"), "status"),
+        octets=message_of(line["body"]) if "body" in line else b"",
+        trouble=None if trouble is None else member(PageTrouble, trouble, "trouble"),
+        **{name: fitted(str, line.get(name, usual), name) for name, usual in _OF_PAGE.items()},
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from deliverkit.facts.vantage import Vantage
 from deliverkit.world import World
 from deliverkit.world.dns import IN_FLIGHT, LiveDns
+from deliverkit.world.pages import LivePages
 from deliverkit.world.resolvers import parse_server, system_servers
 from deliverkit.world.shared import SharedDoor
 from deliverkit.world.smtp import LiveSmtp
@@ -34,7 +35,7 @@ def live_world(nameservers: tuple[str, ...] = (), *, allow_private: bool = False
     )
     dns = SharedDoor(LiveDns(servers, in_flight=MANY_IN_FLIGHT if nameservers else IN_FLIGHT))
     clock = fixed_clock(now)
-    return World(dns, LiveSmtp(allow_private, clock), vantage, clock)
+    return World(dns, LiveSmtp(allow_private, clock), vantage, clock, LivePages(allow_private))
 
 
 def source_addresses() -> tuple[str, ...]:

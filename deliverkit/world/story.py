@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.vantage import Vantage, ZoneFault
-from deliverkit.flow import Status
+from deliverkit.flow import Page, PageTrouble, Status
 from deliverkit.names import key
 from deliverkit.world import World
 from deliverkit.world.overlay import ZoneDoor
+from deliverkit.world.pages import ToldPages
 from deliverkit.world.script import ScriptedSmtp
 from deliverkit.world.table import NowhereDns, fixed_clock, read_failures
 from deliverkit.world.zone import Zone
@@ -29,10 +30,19 @@ NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[rn\\])")
 _REPEATED = re.compile(rb"\\\{([^{}]*)\*(\d{1,8})\}")
 KINDS = (
-    *("audit", "check-host", "verify", "probe", "sink", "send", "doctor", "servers", "resolvers", "drift"),
+    "audit",
+    "check-host",
+    "verify",
+    "probe",
+    "sink",
+    "send",
+    "doctor",
+    "servers",
+    "resolvers",
+    "drift",
     "zone-source",
 )
-_WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message", "files"))
+_WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message", "files", "pages"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
 
 
@@ -58,6 +68,7 @@ class Story:
     smtp: dict[str, dict[str, Any]] = field(default_factory=dict)
     message: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, dict[str, Any]] = field(default_factory=dict)
     expect: tuple[dict[str, Any], ...] = ()
     inconclusive: tuple[dict[str, Any], ...] = ()
 
@@ -67,7 +78,9 @@ class Story:
         zone = Zone(".", records, file=self.path.name, cuts=False)
         vantage = replace(Vantage("story"), **_told(self.vantage))
         dns = ZoneDoor([zone], NowhereDns(Status.NXDOMAIN), self.failures)
-        return World(dns, ScriptedSmtp(self.smtp, self.now), vantage, fixed_clock(self.now))
+        smtp = ScriptedSmtp(self.smtp, self.now)
+        pages = ToldPages(dict(map(_page, self.pages.items()))) if self.pages else None
+        return World(dns, smtp, vantage, fixed_clock(self.now), pages)
 
     def raw_message(self) -> bytes:
         """The message of a verify story: a file byte for byte, or text whose LF become CRLF.
@@ -94,6 +107,17 @@ def _told(vantage: dict[str, Any]) -> dict[str, Any]:
     if "zone_faults" in told:
         told["zone_faults"] = tuple(ZoneFault(**fault) for fault in told["zone_faults"])
     return told
+
+
+def _page(told: tuple[str, dict[str, Any]]) -> tuple[str, Page]:
+    """A page of ``[pages."URL"]``: ``text`` (LF becomes CRLF), ``status``, ``media_type``, ``trouble``, ``detail``."""
+    url, values = told
+    known = {name: value for name, value in values.items() if name != "text"}
+    if "trouble" in known:
+        known["trouble"] = PageTrouble(known["trouble"])
+    else:
+        known = {"status": 200, "media_type": "text/plain", **known}
+    return url, Page(url, octets=values.get("text", "").replace("\n", "\r\n").encode("utf-8"), **known)
 
 
 def load_story(path: Path) -> Story:
@@ -131,6 +155,7 @@ def _story(path: Path, told: dict[str, Any]) -> Story:
         smtp=told.get("smtp", {}),
         message=told.get("message", {}),
         files=told.get("files", {}),
+        pages=told.get("pages", {}),
         expect=tuple(told.get("expect", [])),
         inconclusive=tuple(told.get("inconclusive", [])),
     )

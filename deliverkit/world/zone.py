@@ -256,4 +256,4 @@ def overlay(world: World, zones: Sequence[str | Path | Zone]) -> World:
         zones=(*world.vantage.zones, *shown),
         zone_faults=(*world.vantage.zone_faults, *faults),
     )
-    return Made(ZoneDoor(loaded, below=world.dns), world.smtp, vantage, world.clock)
+    return Made(ZoneDoor(loaded, below=world.dns), world.smtp, vantage, world.clock, world.pages)
