@@ -18,8 +18,10 @@ from typing import Any
 from deliverkit.data.differences import kinds
 from deliverkit.engine.differing import Raw, places, transports, versions
 from deliverkit.engine.divergence import Divergence, first_divergence
+from deliverkit.engine.posture import posture
 from deliverkit.engine.snapshot import SeenStep, Snapshot
 from deliverkit.engine.snapshotfile import NotComparable, read_file
+from deliverkit.engine.turns import turns, untold
 
 SCHEMA = "deliverkit.diff/1"
 _RUNGS = ("resolve", "connect", "greeting", "ehlo", "tls", "certificate", "auth", "mail_from", "rcpt_to")
@@ -100,7 +102,7 @@ def compared(
     if isinstance(old, Snapshot) and isinstance(new, Snapshot):
         return _snapshots(old, new, old_name, new_name)
     if isinstance(old, list) and isinstance(new, list):
-        return Comparison("reports", old_name, new_name, tuple(_ranked(_reports(old, new), frozenset())))
+        return _compared_reports(old, new, old_name, new_name)
     one, other = (old_name, new_name) if isinstance(old, Snapshot) else (new_name, old_name)
     raise NotComparable(f"{one} is a snapshot and {other} a report: give two of a kind")
 
@@ -162,6 +164,16 @@ def _found(old: Snapshot, new: Snapshot) -> Iterator[Raw]:
 # -- reports ------------------------------------------------------------------------------------------------------
 
 _GRAVITY = {"error": "finding-error", "warning": "finding-warning"}
+
+
+def _compared_reports(old: list[dict[str, Any]], new: list[dict[str, Any]], old_name: str, new_name: str) -> Comparison:
+    """What changed in meaning of each domain that both sides know, and in what the rules say."""
+    postures = [{p.name: p for p in map(posture, side) if p is not None} for side in (old, new)]
+    both = [(postures[0][name], postures[1][name]) for name in sorted(postures[0].keys() & postures[1].keys())]
+    raw = [turn for pair in both for turn in turns(*pair)]
+    unknown = tuple(text for pair in both for text in untold(*pair))
+    ranked = tuple(_ranked([*raw, *_reports(old, new)], frozenset()))
+    return Comparison("reports", old_name, new_name, ranked, unknown=unknown)
 
 
 def _reports(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[Raw]:

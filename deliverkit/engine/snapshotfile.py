@@ -93,7 +93,10 @@ def _known(told: Any, name: str) -> Snapshot | list[dict[str, Any]]:
 
 
 def _report(report: dict[str, Any], where: str) -> dict[str, Any]:
-    """What is compared of a report: subject, verdict and findings, each of the type it must have."""
+    """What is compared of a report: subject, verdict, findings, each of the type it must have, and facts as they are.
+
+    `engine.posture` reads the facts, and trusts none of them.
+    """
     subject, findings = report.get("subject"), report.get("findings")
     if not isinstance(subject, dict) or not isinstance(findings, list):
         raise NotComparable(f"{where}: it has no subject or no findings")
@@ -103,7 +106,8 @@ def _report(report: dict[str, Any], where: str) -> dict[str, Any]:
             raise NotComparable(f"{where}: finding {number} names no rule")
         kept.append({key: _text(one.get(key)) for key in ("rule", "severity", "subject", "title", "detail")})
     told = {key: _text(subject.get(key)) for key in ("kind", "name")}
-    return {"subject": told, "verdict": _text(report.get("verdict"))[:20], "findings": kept}
+    facts = report.get("facts") if isinstance(report.get("facts"), dict) else {}
+    return {"subject": told, "verdict": _text(report.get("verdict"))[:20], "findings": kept, "facts": facts}
 
 
 # -- by the types of the fields -----------------------------------------------------------------------------------
