@@ -70,11 +70,11 @@ def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None
     return _blocking(aio.check_host(client_ip, mail_from, helo, world=world))
 
 
-def diff(old: str | Path, new: str | Path) -> Comparison:
-    """Compare two snapshots of ``doctor --save``, or two JSON reports; see `deliverkit.aio.diff`."""
-    from deliverkit.engine.diff import diff as run
+def diff(old: str | Path, new: str | Path, *, world: World | None = None) -> Comparison:
+    """Compare two snapshots, two JSON reports, or zones before and after a change; see `deliverkit.aio.diff`."""
+    from deliverkit import aio
 
-    return run(old, new)
+    return _blocking(aio.diff(old, new, world=world))
 
 
 def discover_dmarc(domain: str, *, world: World | None = None) -> Discovery:

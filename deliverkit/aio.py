@@ -172,13 +172,18 @@ async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World 
         return await run(client_ip, mail_from, helo, world=here)
 
 
-async def diff(old: str | Path, new: str | Path) -> Comparison:
-    """Compare two snapshots of ``doctor --save``, or two JSON reports: what differs, the likeliest cause first.
+async def diff(old: str | Path, new: str | Path, *, world: World | None = None) -> Comparison:
+    """Compare two snapshots of ``doctor --save``, two JSON reports, or zones before and after a change.
 
-    Raises `deliverkit.engine.snapshotfile.NotComparable` for a file that is neither, or two of different kinds.
+    What differs, the gravest first. ``world`` is asked for what zones name outside of themselves (offline by default).
+    Raises `deliverkit.engine.snapshotfile.NotComparable` for a file that is none of them, or two of different kinds.
     """
     from deliverkit.engine.diff import diff as run
+    from deliverkit.engine.zonediff import holds_zones, zones_compared
+    from deliverkit.world import World
 
+    if holds_zones(Path(old)) and holds_zones(Path(new)):
+        return await zones_compared(Path(old), Path(new), world=world or World.offline())
     return run(old, new)
 
 

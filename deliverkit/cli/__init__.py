@@ -25,7 +25,7 @@ VERBS = {
     "verify": "Verify stored messages: SPF, DKIM, DMARC and the message itself.",
     "sink": "Receive mail, keep its exact bytes, verify and show it.",
     "doctor": "Find out why an application's mail fails: its settings, then the server.",
-    "diff": "Compare two environments, or two reports: what differs, the likeliest cause first.",
+    "diff": "Compare two environments, two reports or two versions of zones: what differs.",
     "explain": "Explain a rule, an SMTP reply, a client's error or a log; or list all rules.",
     "demo": "Run the whole job on an embedded world, without network.",
 }

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deliverkit.cli.common import Output, usage_error, write_output
+from deliverkit.cli.common import Output, WorldChoice, usage_error, write_output
+from deliverkit.cli.common import run as run_coroutine
 from deliverkit.cli.files import refuse_unwritable
 
 if TYPE_CHECKING:
@@ -20,14 +21,34 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("old", type=click.Path(path_type=Path, allow_dash=True))
 @click.argument("new", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--live", is_flag=True, help="Ask DNS for what zones name outside of themselves; without it that is unknown."
+)
+@click.option(
+    "--nameserver",
+    "nameservers",
+    multiple=True,
+    metavar="ADDR[:PORT]",
+    help="The same, asking this resolver (repeatable).",
+)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How to print it. [default: text]")
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write it to this file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print one line only.")
-def diff(old: Path, new: Path, format_: str | None, path: Path | None, quiet: bool) -> None:
-    """Compare two environments, or two reports: what differs, the likeliest cause first.
+def diff(
+    old: Path,
+    new: Path,
+    live: bool,
+    nameservers: tuple[str, ...],
+    format_: str | None,
+    path: Path | None,
+    quiet: bool,
+) -> None:
+    """Compare two environments, two reports or two versions of zones: what differs, the gravest first.
 
-    OLD and NEW are snapshots that doctor --save wrote, or JSON reports of any verb; "-" is standard input. Ends with 0
-    where nothing differs, 1 where something does, 2 where a file cannot be compared.
+    OLD and NEW are snapshots that doctor --save wrote, JSON reports of any verb ("-" is standard input), or zones
+    before and after a change: zone files, octoDNS files, Terraform plans, or folders of them. Of domains the meaning
+    is compared: a policy weakened, an include added and what it costs, a key replaced. Ends with 0 where nothing
+    differs, 1 where something does, 2 where a file cannot be compared.
     """
     from deliverkit.engine.snapshotfile import NotComparable
 
@@ -36,7 +57,7 @@ def diff(old: Path, new: Path, format_: str | None, path: Path | None, quiet: bo
     if path is not None:
         refuse_unwritable(path)
     try:
-        found = _compared(old, new)
+        found = _compared(old, new, WorldChoice(offline=not (live or nameservers), nameservers=nameservers))
     except NotComparable as bad:
         usage_error(str(bad))
     chosen = format_ or ("json" if path is not None and path.suffix.lower() == ".json" else "text")
@@ -51,12 +72,21 @@ def diff(old: Path, new: Path, format_: str | None, path: Path | None, quiet: bo
     raise click.exceptions.Exit(0 if found.same else 1)
 
 
-def _compared(old: Path, new: Path) -> Comparison:
+def _compared(old: Path, new: Path, where: WorldChoice) -> Comparison:
     from deliverkit.engine.diff import compared
     from deliverkit.engine.diff import diff as run
     from deliverkit.engine.snapshotfile import LARGEST, NotComparable, read_file, read_octets
 
     if "-" not in (str(old), str(new)):
+        from deliverkit.engine.zonediff import holds_zones, zones_compared
+
+        if holds_zones(old) and holds_zones(new):
+
+            async def work() -> Comparison:
+                async with where.open() as world:
+                    return await zones_compared(old, new, world=world)
+
+            return run_coroutine(work())
         return run(old, new)
     if str(old) == str(new):
         raise NotComparable("OLD and NEW are both standard input: one of them must be a file")

@@ -14,7 +14,10 @@ from deliverkit.data import _read
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of difference. ``likelihood`` is of a hundred; ``rungs`` are the ladder's steps that it can break."""
+    """A kind of difference. ``likelihood`` is of a hundred; ``rungs`` are the ladder's steps that it can break.
+
+    ``scale`` says what it is the likelihood of: "likelihood" that it explains a failure, or "gravity" for mail.
+    """
 
     id: str
     likelihood: int
@@ -22,6 +25,7 @@ class Kind:
     why: str
     change: str
     rungs: tuple[str, ...] = ()
+    scale: str = "likelihood"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ from deliverkit.engine.turns import turns, untold
 
 SCHEMA = "deliverkit.diff/1"
 _RUNGS = ("resolve", "connect", "greeting", "ehlo", "tls", "certificate", "auth", "mail_from", "rcpt_to")
-_WORDS = ((80, "very likely"), (55, "likely"), (30, "possible"), (0, "unlikely"))
+_WORDS = {
+    "likelihood": ((80, "very likely"), (55, "likely"), (30, "possible"), (0, "unlikely")),
+    "gravity": ((80, "grave"), (55, "serious"), (30, "notable"), (0, "slight")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,12 @@ class Difference:
     title: str
     why: str
     change: str
+    scale: str = "likelihood"
 
     @property
     def word(self) -> str:
-        """The likelihood in words."""
-        return next(word for least, word in _WORDS if self.likelihood >= least)
+        """The likelihood, or the gravity, in words."""
+        return next(word for least, word in _WORDS[self.scale] if self.likelihood >= least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,16 @@ def _difference(raw: Raw, broke: frozenset[str]) -> Difference:
     kind = kinds()[raw.kind]
     likelihood = _weighed(kind.likelihood, kind.rungs, broke)
     return Difference(
-        kind.id, likelihood, raw.where, raw.what, raw.old, raw.new, kind.title, raw.why or kind.why, kind.change
+        kind.id,
+        likelihood,
+        raw.where,
+        raw.what,
+        raw.old,
+        raw.new,
+        kind.title,
+        raw.why or kind.why,
+        kind.change,
+        kind.scale,
     )
 
 
@@ -163,8 +176,6 @@ def _found(old: Snapshot, new: Snapshot) -> Iterator[Raw]:
 
 # -- reports ------------------------------------------------------------------------------------------------------
 
-_GRAVITY = {"error": "finding-error", "warning": "finding-warning"}
-
 
 def _compared_reports(old: list[dict[str, Any]], new: list[dict[str, Any]], old_name: str, new_name: str) -> Comparison:
     """What changed in meaning of each domain that both sides know, and in what the rules say."""
@@ -183,7 +194,7 @@ def _reports(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[R
         a, b = ours.get(name), theirs.get(name)
         was, now = (None if one is None else str(one["verdict"]) for one in (a, b))
         if was != now:
-            yield Raw("finding-error", name, "verdict", was, now, why="the verdict is another one")
+            yield Raw("verdict", name, "verdict", was, now)
         yield from _findings(name, a["findings"] if a else [], b["findings"] if b else [])
 
 
@@ -197,7 +208,7 @@ def _findings(subject: str, old: list[dict[str, str]], new: list[dict[str, str]]
         if told(a) == told(b):
             continue
         words = sorted({one["severity"] for one in (a, b) if one is not None})
-        kind = _GRAVITY.get(words[0], "setting")
+        kind = f"report-{words[0]}" if words[0] in ("error", "warning") else "report-note"
         why = "this finding is new or gone" if a is None or b is None else "this finding says something else"
         yield Raw(kind, subject, key.strip(), told(a), told(b), why=why)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 _LONGEST = 2_000  # characters of one text that are kept
 _MOST = 500  # entries of one list
+BETWEEN = " // "
+"""Stands between several SPF records of one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _spf(spf: dict[str, Any]) -> str | None:
     """The one record; "" for none; several, which is permerror, one after the other (RFC 7208 §4.5)."""
     if not _known(spf.get("status")):
         return None
-    return " // ".join(_text(record) for record in _list(spf.get("records")))
+    return BETWEEN.join(_text(record) for record in _list(spf.get("records")))
 
 
 def _terms(tree: dict[str, Any]) -> dict[str, int]:

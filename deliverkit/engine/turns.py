@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deliverkit.engine.differing import Raw
-from deliverkit.engine.posture import Key, Posture
+from deliverkit.engine.posture import BETWEEN, Key, Posture
 
 LIMIT = 10  # lookups of SPF, RFC 7208 §4.6.4
 _POLICIES = ("none", "quarantine", "reject")
@@ -43,6 +43,9 @@ def _spf(old: Posture, new: Posture) -> Iterator[Raw]:
     where = new.name
     if not old.spf or not new.spf:
         yield Raw("spf-record", where, "SPF", old.spf or None, new.spf or None)
+        return
+    if BETWEEN in f"{old.spf}{new.spf}":  # more than one record is permerror (RFC 7208 §4.5): terms mean nothing
+        yield Raw("spf-several", where, "SPF", old.spf, new.spf)
         return
     yield from _lookups(old, new, "")
     yield from _end(old, new)

@@ -41,7 +41,7 @@ def test_json_is_as_documented(deliverkit: Typed, saved: Path) -> None:
     """One object, with a schema of its own; by the suffix of -o too."""
     told: dict[str, Any] = json.loads(deliverkit("diff", "dev.json", "prod.json", "--format", "json").out)
     assert (told["schema"], told["kind"], told["same"]) == (SCHEMA, "snapshots", False)
-    assert {"kind", "likelihood", "word", "where", "what", "old", "new", "title", "why", "change"} == set(
+    assert {"kind", "likelihood", "word", "where", "what", "old", "new", "title", "why", "change", "scale"} == set(
         told["differences"][0]
     )
     assert deliverkit("diff", "dev.json", "prod.json", "-o", "out.json").out == ""

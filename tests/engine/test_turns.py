@@ -76,6 +76,7 @@ TURNS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({SPF: "v=spf1 mx include:one.example ~all"}, [("spf-weakened", "the end of SPF")]),
     ({SPF: "v=spf1 mx include:one.example +all"}, [("spf-everybody", "the end of SPF")]),
     ({SPF: None}, [("spf-record", "SPF")]),
+    ({SPF: ["v=spf1 mx -all", "v=spf1 a -all"]}, [("spf-several", "SPF")]),
     ({"one.example/TXT": "v=spf1 a:a.two.example -all"}, [("spf-lookups", "SPF lookups")]),
     ({DMARC: "v=DMARC1; p=none; " + RUA}, [("dmarc-weakened", "policy")]),
     ({DMARC: "v=DMARC1; p=reject; " + RUA}, [("dmarc-strengthened", "policy")]),
@@ -137,7 +138,7 @@ def test_the_gravest_comes_first_and_findings_beside_it(tmp_path: Path) -> None:
 def test_what_one_side_could_not_tell_is_no_change(tmp_path: Path) -> None:
     lost = _report(BASE, {("example.com", "TXT"): "timeout", ("example.com", "MX"): "servfail"})
     found = _compared(tmp_path, _report(BASE), lost)
-    assert {one.kind for one in found.differences} <= {"finding-error", "finding-warning", "setting"}
+    assert {one.kind for one in found.differences} <= {"verdict", "report-error", "report-warning", "report-note"}
     assert "spf of example.com: one side could not tell" in found.unknown
     assert "mx of example.com: one side could not tell" in found.unknown
 
