@@ -43,7 +43,7 @@ def diff(
     path: Path | None,
     quiet: bool,
 ) -> None:
-    """Compare two environments, two reports or two versions of zones: what differs, the gravest first.
+    """Compare two environments, two reports or two versions of zones: what differs.
 
     OLD and NEW are snapshots that doctor --save wrote, JSON reports of any verb ("-" is standard input), or zones
     before and after a change: zone files, octoDNS files, Terraform plans, or folders of them. Of domains the meaning
