@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "smtp": {"addresses", "flow", "names", "smtp", "data", "protocols"},
     "facts": {"addresses", "flow", "names", "facts", "protocols", "smtp", "data"},
     "rules": {"addresses", "flow", "names", "findings", "facts", "protocols", "smtp", "data", "rules"},
-    "report": {"", "flow", "findings", "facts", "names", "protocols", "smtp", "report"},
+    "report": {"", "flow", "findings", "facts", "names", "protocols", "rules", "smtp", "report"},
     "world": {"", "addresses", "flow", "names", "world", "smtp", "facts", "engine"},
     "engine": {
         "",

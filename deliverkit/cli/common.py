@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
 
-from deliverkit.cli.files import refuse_unwritable, write_file
+from deliverkit.cli.files import write_file
+from deliverkit.cli.targets import Target, read_targets
+from deliverkit.report import FORMATS
 
 if TYPE_CHECKING:
     from deliverkit.report.model import Report
@@ -26,15 +28,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-FORMATS = ("text", "json", "jsonl", "markdown", "html")
-_SUFFIXES = {
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".html": "html",
-    ".txt": "text",
-}
 
 
 class Seconds(click.FloatRange):
@@ -51,14 +44,23 @@ class Seconds(click.FloatRange):
 
 @dataclass(frozen=True)
 class Output:
-    """How results are shown. ``timeout`` is seconds for the whole verb, or None for the verb's own default."""
+    """How results are shown, and where. ``timeout`` is seconds for the whole verb, or None for its own default."""
 
-    format: str
-    path: Path | None
+    targets: tuple[Target, ...]
     quiet: bool
     color: bool
     fail_on: str
     timeout: float | None
+
+    @property
+    def printed(self) -> str | None:
+        """The format on standard output, or None if everything goes to files."""
+        return next((target.format for target in self.targets if target.path is None), None)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are written."""
+        return tuple(target.path for target in self.targets if target.path is not None)
 
     @property
     def width(self) -> int:
@@ -119,10 +121,15 @@ def output_options(function: F) -> F:
         "--format",
         "format_",
         type=click.Choice(FORMATS),
-        help="How to print the report. [default: text, or by the suffix of -o]",
+        help="How to print the report; of a single -o FILE, how to write it. [default: text, or by the suffix of -o]",
     )
     @click.option(
-        "-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to this file."
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        metavar="[FORMAT:]FILE",
+        help="Write the report to this file, in the format of its suffix or in FORMAT (repeatable).",
     )
     @click.option(
         "-q", "--quiet", is_flag=True, help="Print nothing but the report's verdict line (text), and no progress."
@@ -140,20 +147,16 @@ def output_options(function: F) -> F:
     def wrapper(
         *args: Any,
         format_: str | None,
-        path: Path | None,
+        outputs: tuple[str, ...],
         quiet: bool,
         no_color: bool,
         fail_on: str,
         timeout: float | None,
         **rest: Any,
     ) -> Any:
-        if path is not None and str(path) == "-":
-            path = None
-        if path is not None:
-            refuse_unwritable(path)
-        chosen = format_ or (_SUFFIXES.get(path.suffix.lower(), "text") if path else "text")
-        color = not no_color and not os.environ.get("NO_COLOR") and path is None and _is_terminal(sys.stdout)
-        return function(*args, output=Output(chosen, path, quiet, color, fail_on, timeout), **rest)
+        targets = read_targets(outputs, format_)
+        color = not no_color and not os.environ.get("NO_COLOR") and _is_terminal(sys.stdout)
+        return function(*args, output=Output(targets, quiet, color, fail_on, timeout), **rest)
 
     return wrapper  # type: ignore[return-value]
 
@@ -259,26 +262,52 @@ class Progress:
             self._shown = False
 
 
-def write_output(text: str, output: Output) -> None:
-    """Write to stdout, or to the file of -o. What programs read is UTF-8 whatever the locale says."""
-    if output.path is not None:
-        write_file(output.path, text.encode("utf-8"))
+def write_output(text: str, target: Target, *, color: bool = False) -> None:
+    """Write to stdout, or to a file. What programs read is UTF-8 whatever the locale says."""
+    if target.path is not None:
+        write_file(target.path, text.encode("utf-8"))
         return
-    shown = text if output.format == "text" else text.encode("utf-8")
+    shown = text if target.format == "text" else text.encode("utf-8")
     try:
-        click.echo(shown, nl=not text.endswith("\n"), color=output.color)
+        click.echo(shown, nl=not text.endswith("\n"), color=color)
     except BrokenPipeError:
         raise
     except OSError as bad:  # a full disk behind a redirection
         usage_error(f"cannot write to standard output: {bad.strerror or bad}")
 
 
+def write_reports(reports: Sequence[Report], output: Output, targets: Sequence[Target]) -> None:
+    """Render once a format, then write: files first, so that a reader of stdout that goes away costs none of them.
+
+    Text for a file has no colour, whatever the terminal has.
+    """
+    from deliverkit.report import render
+
+    made: dict[tuple[str, bool], str] = {}
+    for format_, color in {(target.format, output.color and target.path is None) for target in targets}:
+        made[format_, color] = render(
+            reports, format_, width=output.width, color=color, quiet=output.quiet, fail_on=output.fail_on
+        )
+    for target in sorted(targets, key=lambda target: target.path is None):
+        color = output.color and target.path is None
+        write_output(made[target.format, color], target, color=color)
+
+
 def finish(reports: Sequence[Report], output: Output, *, interrupted: bool = False) -> NoReturn:
     """Render the reports, write them, and exit with the status of the contract."""
-    from deliverkit.report import render
-    from deliverkit.report.model import exit_status
-
     if interrupted:
         reports = [replace(report, interrupted=True) for report in reports]
-    write_output(render(reports, output.format, width=output.width, color=output.color, quiet=output.quiet), output)
-    raise click.exceptions.Exit(130 if interrupted else exit_status(reports, output.fail_on))
+    write_reports(reports, output, output.targets)
+    raise click.exceptions.Exit(130 if interrupted else status_of(reports, output))
+
+
+def status_of(reports: Sequence[Report], output: Output) -> int:
+    """The exit status: the contract's, or that of a plugin where "nagios" is printed."""
+    from deliverkit.report.model import exit_status
+
+    status = exit_status(reports, output.fail_on)
+    if output.printed == "nagios" and status != 130:
+        from deliverkit.report.nagios import plugin_status
+
+        return plugin_status(reports, output.fail_on)
+    return status

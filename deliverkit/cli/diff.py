@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deliverkit.cli.common import Output, WorldChoice, usage_error, write_output
+from deliverkit.cli.common import WorldChoice, usage_error, write_output
 from deliverkit.cli.common import run as run_coroutine
 from deliverkit.cli.files import refuse_unwritable
+from deliverkit.cli.targets import Target
 
 if TYPE_CHECKING:
     from deliverkit.engine.diff import Comparison, Difference
@@ -68,7 +69,7 @@ def diff(
         text = plain_json(json.dumps(jsonable(found.to_json()), indent=2, ensure_ascii=False) + "\n")
     else:
         text = "\n".join(diff_lines(found, shutil.get_terminal_size((100, 24)).columns, quiet=quiet)) + "\n"
-    write_output(text, Output(chosen, path, quiet, color=False, fail_on="error", timeout=None))
+    write_output(text, Target(chosen, path))
     raise click.exceptions.Exit(0 if found.same else 1)
 
 

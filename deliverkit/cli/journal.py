@@ -122,7 +122,7 @@ def journal_options(function: F) -> F:
         if record is not None:
             if replay is not None:
                 usage_error("--record and --replay exclude each other: give one")
-            if str(record) == "-" or (output.path is not None and record.absolute() == output.path.absolute()):
+            if str(record) == "-" or record.absolute() in [path.absolute() for path in output.paths]:
                 usage_error(f"--record {record}: name a file of its own for the journal")
             refuse_unwritable(record)
         if any_version and replay is None:

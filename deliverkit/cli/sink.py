@@ -18,12 +18,15 @@ from deliverkit.cli.common import (
     WorldChoice,
     output_options,
     run,
+    status_of,
     usage_error,
     world_options,
     write_output,
+    write_reports,
 )
 
 if TYPE_CHECKING:
+    from deliverkit.cli.targets import Target
     from deliverkit.report.model import Report
     from deliverkit.sink import CapturedMessage, Sink
 
@@ -144,8 +147,7 @@ def sink(
     shown = Shown(output)
     with _usage_errors():
         status = run(_serve(listeners, where, options, shown, 1 if once else expect, targets))
-    shown.finish()
-    raise click.exceptions.Exit(status)
+    raise click.exceptions.Exit(shown.finish(status))
 
 
 def _export_target(text: str) -> tuple[str, Path]:
@@ -269,7 +271,7 @@ async def _take(arrived: CapturedMessage | Report, shown: Shown, targets: list[t
 
 @dataclass
 class Shown:
-    """What was shown so far: text and JSON Lines at once, every other format and -o at the end."""
+    """What was shown so far: text and JSON Lines on standard output at once, every other format and -o at the end."""
 
     output: Output
     messages: int = 0
@@ -277,8 +279,12 @@ class Shown:
     _reports: list[Report] = field(default_factory=list)
 
     @property
-    def _at_once(self) -> bool:
-        return self.output.path is None and self.output.format in ("text", "jsonl")
+    def _at_once(self) -> list[Target]:
+        return [one for one in self.output.targets if one.path is None and one.format in ("text", "jsonl")]
+
+    @property
+    def _at_the_end(self) -> list[Target]:
+        return [one for one in self.output.targets if one not in self._at_once]
 
     def message(self, report: Report) -> None:
         """A message came: it counts, and its findings decide the exit status."""
@@ -292,20 +298,20 @@ class Shown:
         self._show(report)
 
     def _show(self, report: Report) -> None:
-        if not self._at_once:
-            self._reports.append(report)
-            if len(self._reports) > _KEPT_REPORTS:
-                del self._reports[0]
-            return
-        write_output(self._rendered([report]) + ("\n" if self.output.format == "text" else ""), self.output)
-
-    def finish(self) -> None:
-        """Write what was not shown at once."""
-        if not self._at_once:
-            write_output(self._rendered(self._reports), self.output)
-
-    def _rendered(self, reports: list[Report]) -> str:
         from deliverkit.report import render
 
         out = self.output
-        return render(reports, out.format, width=out.width, color=out.color, quiet=out.quiet)
+        for target in self._at_once:
+            text = render([report], target.format, width=out.width, color=out.color, quiet=out.quiet)
+            write_output(text + ("\n" if target.format == "text" else ""), target, color=out.color)
+        if self._at_the_end:
+            self._reports.append(report)
+            if len(self._reports) > _KEPT_REPORTS:
+                del self._reports[0]
+
+    def finish(self, status: int) -> int:
+        """Write what was not shown at once; the exit status, which is a plugin's where "nagios" is printed."""
+        write_reports(self._reports, self.output, self._at_the_end)
+        if self.output.printed != "nagios" or status > 1:
+            return status
+        return status_of(self._reports, self.output)

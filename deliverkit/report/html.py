@@ -14,7 +14,7 @@ from deliverkit.findings import Evidence, Finding, Severity
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import outlined
-from deliverkit.report.text import counts, effect, unknowns
+from deliverkit.report.text import counts, effect, ignored_line, unknowns
 
 
 def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
@@ -51,6 +51,8 @@ def _report(number: int, report: Report) -> dict[str, Any]:
         "findings": [_finding(f, report) for f in report.findings],
         "by_severity": [(s.value, sum(f.severity is s for f in report.findings)) for s in Severity],
         "unknowns": [(plain(reason), ", ".join(rules)) for reason, rules in unknowns(report).items()],
+        "ignored": [ignored_line(one, report) for one in report.ignored],
+        "fixed": plain("; ".join(report.fixed)),
         "sections": [
             (name, "\n".join(plain(line) for line in lines), outline) for name, lines, outline in outlined(report, 96)
         ],

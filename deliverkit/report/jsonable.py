@@ -125,6 +125,8 @@ def report_json(report: Report) -> dict[str, Any]:
         "findings": jsonable(report.findings),
         "inconclusive": jsonable(report.inconclusive),
         "not_asked": list(report.not_asked),
+        "ignored": jsonable(report.ignored),
+        "fixed": jsonable(report.fixed),
         "facts": jsonable(report.facts),
     }
 
@@ -135,3 +137,14 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 def json_line(report: Report) -> str:
     """One report as a line of JSON Lines."""
     return plain_json(_ENCODER.encode(report_json(report)) + "\n")
+
+
+def render_jsonl(reports: Sequence[Report]) -> str:
+    """All reports as JSON Lines."""
+    return "".join(map(json_line, reports))
+
+
+def render_json(reports: Sequence[Report]) -> str:
+    """One report as an object, several in one object under ``reports``."""
+    whole = report_json(reports[0]) if len(reports) == 1 else {"reports": [report_json(r) for r in reports]}
+    return plain_json(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")

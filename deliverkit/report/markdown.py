@@ -9,7 +9,7 @@ from deliverkit.findings import Evidence, Finding
 from deliverkit.report.model import Report
 from deliverkit.report.plain import plain
 from deliverkit.report.sections import seen
-from deliverkit.report.text import counts, effect, unknowns
+from deliverkit.report.text import counts, effect, ignored_line, unknowns
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 
@@ -21,48 +21,55 @@ def render_markdown(reports: Sequence[Report]) -> str:
 
 def _report(report: Report) -> Iterator[str]:
     judged = report.subject.kind != "record"
-    yield f"# {_text(report.subject.name)}: {report.verdict.value}" if judged else f"# {_text(report.subject.name)}"
+    yield f"# {escaped(report.subject.name)}: {report.verdict.value}" if judged else f"# {escaped(report.subject.name)}"
     yield ""
     said = counts(report) if judged else "Shown, not judged"
     yield f"{said}. Started {report.started:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_s:.1f} s."
     if report.subject.remark:
-        yield f"\n_{_text(report.subject.remark)}_"
+        yield f"\n_{escaped(report.subject.remark)}_"
     for found in report.findings:
-        yield from _finding(found)
+        yield from finding_markdown(found)
     if report.inconclusive:
         yield "\n## Could not be told\n"
-        yield from (f"- {_text(reason)}: {', '.join(rules)}" for reason, rules in unknowns(report).items())
+        yield from (f"- {escaped(reason)}: {', '.join(rules)}" for reason, rules in unknowns(report).items())
+    if report.ignored:
+        yield "\n## Ignored\n"
+        yield from (f"- {escaped(ignored_line(one, report))}" for one in report.ignored)
+    if report.fixed:
+        yield f"\n**Fixed since the baseline:** {escaped('; '.join(report.fixed))}"
     for title, lines in seen(report):
         yield f"\n## {title}\n"
         yield from _block(lines)
     yield ""
 
 
-def _finding(found: Finding) -> Iterator[str]:
-    yield f"\n## {found.severity.value}: {_text(found.title)}"
+def finding_markdown(found: Finding) -> Iterator[str]:
+    """One finding as a section."""
+    yield f"\n## {found.severity.value}: {escaped(found.title)}"
     yield ""
-    yield f"**{found.rule}** ({found.reference}) on {_code(found.subject)}: {_text(found.detail)}"
+    yield f"**{found.rule}** ({found.reference}) on {_code(found.subject)}: {escaped(found.detail)}"
     if found.evidence:
         yield ""
         yield from (_evidence(e) for e in found.evidence)
     yield ""
-    yield f"**Fix.** {_text(found.fix.text)}"
+    yield f"**Fix.** {escaped(found.fix.text)}"
     if found.fix.lines:
         yield ""
         yield from _block(found.fix.lines)
     if found.fix.effect:
         yield ""
-        yield _text(effect(found.fix))
+        yield escaped(effect(found.fix))
 
 
 def _evidence(evidence: Evidence) -> str:
     head = " ".join(part for part in (evidence.name, evidence.type) if part)
-    place = f" ({_text(evidence.place)})" if evidence.place else ""
+    place = f" ({escaped(evidence.place)})" if evidence.place else ""
     value = f": {_code(plain(evidence.value, 400))}" if evidence.value else ""
     return f"- {_code(head)}{place}{value}"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text in which nothing is markup."""
     return _SPECIAL.sub(r"\\\1", plain(text))
 
 

@@ -10,9 +10,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, DEL, line and paragraph separators, bidirectional controls, zero-width and tag characters,
-# surrogates (octets that were no UTF-8)
+# surrogates (octets that were no UTF-8), and the two noncharacters that XML 1.0 cannot hold (§2.2)
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
 )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from datetime import date
 from typing import Any
 
 from deliverkit.findings import Evidence, Finding, Fix, Inconclusive, RecordText, Severity
-from deliverkit.report.model import SCHEMA, Verdict
+from deliverkit.report.model import SCHEMA, Ignored, Verdict
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
     bool: {"type": "boolean"},
     float: {"type": "number"},
+    date: {"type": "string", "format": "date"},
 }
 
 
@@ -57,6 +59,16 @@ def report_schema() -> dict[str, Any]:
             "findings": {"type": "array", "items": _of(Finding)},
             "inconclusive": {"type": "array", "items": _of(Inconclusive)},
             "not_asked": {"type": "array", "items": {"type": "string"}},
+            "ignored": {
+                "type": "array",
+                "items": _of(Ignored),
+                "description": 'findings that do not count: by an "ignore" of the configuration, or by the "baseline"',
+            },
+            "fixed": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "what the baseline holds and nobody finds any more",
+            },
             "facts": {"type": "object", "description": "one key a protocol; null where nothing was observed"},
         },
     }
@@ -93,7 +105,7 @@ def _value(hint: Any) -> dict[str, Any]:
         return dict(_PLAIN[hint])
     if hint is Severity:
         return {"enum": [s.value for s in Severity]}
-    if hint in (Evidence, Fix, RecordText):
+    if hint in (Evidence, Finding, Fix, RecordText):
         return _of(hint)
     if isinstance(hint, types.UnionType):
         parts = [part for part in typing.get_args(hint) if part is not type(None)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from deliverkit.findings import Evidence, Finding, Fix, Severity
-from deliverkit.report.model import Report, Verdict
+from deliverkit.report.model import Ignored, Report, Verdict
 from deliverkit.report.plain import fold, plain
 from deliverkit.report.sections import seen
 
@@ -41,7 +41,7 @@ def _headline(report: Report, color: bool) -> str:
 
 
 def counts(report: Report) -> str:
-    """ "2 errors, 1 note; 1 could not be told", with the result of check_host in front."""
+    """ "2 errors, 1 note; 1 could not be told; 3 ignored", with the result of check_host in front."""
     parts = [f"SPF {report.facts['check_host'].check.result.value}"] if "check_host" in report.facts else []
     for severity in Severity:
         number = sum(f.severity is severity for f in report.findings)
@@ -50,6 +50,10 @@ def counts(report: Report) -> str:
     said = ", ".join(parts) or "nothing found"
     if report.inconclusive:
         said += f"; {len(report.inconclusive)} could not be told"
+    if report.ignored:
+        said += f"; {len(report.ignored)} ignored"
+    if report.fixed:
+        said += f"; {len(report.fixed)} fixed since the baseline"
     return said + ("; interrupted" if report.interrupted else "")
 
 
@@ -59,12 +63,20 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
         yield from fold(f"({plain(report.subject.remark)})", columns)
     for found in report.findings:
         yield ""
-        yield from _finding(found, report, columns, color)
+        yield from finding_lines(found, report, columns, color=color)
     if report.inconclusive:
         yield ""
         yield "Could not be told"
         for reason, rules in unknowns(report).items():
             yield from fold(f"{', '.join(rules)}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
+    if report.ignored:
+        yield ""
+        yield "Ignored"
+        for one in report.ignored:
+            yield from fold(ignored_line(one, report), columns, _INDENT, hanging=_INDENT * 2)
+    if report.fixed:
+        yield ""
+        yield from fold(f"Fixed since the baseline: {plain('; '.join(report.fixed))}", columns, hanging=_INDENT)
     for title, lines in seen(report, width - len(_INDENT)):
         yield ""
         yield title
@@ -73,6 +85,19 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
     if report.subject.kind != "record":
         yield from fold(_checked(report), columns)
     yield from fold(_seen_from(report), columns)
+
+
+def ignored_line(one: Ignored, report: Report) -> str:
+    """ "SPF004 The SPF record …: 12 terms query DNS (waits for the provider, until 2027-01-31)"."""
+    found = one.finding
+    about = "" if found.subject == report.subject.name else f"{found.subject}: "
+    return plain(f"{found.rule} {found.title.rstrip('.')}: {about}{found.detail} ({ignored_why(one)})")
+
+
+def ignored_why(one: Ignored) -> str:
+    """Who says that a finding does not count, why, and for how long."""
+    why = one.reason or ("in the baseline" if one.by == "baseline" else "no reason given")
+    return f"{why}, until {one.until}" if one.until else why
 
 
 def unknowns(report: Report) -> dict[str, list[str]]:
@@ -86,7 +111,8 @@ def unknowns(report: Report) -> dict[str, list[str]]:
     return grouped
 
 
-def _finding(found: Finding, report: Report, columns: int, color: bool) -> Iterator[str]:
+def finding_lines(found: Finding, report: Report, columns: int = 100, *, color: bool = False) -> Iterator[str]:
+    """One finding as it stands in the text of a report."""
     label = found.severity.value.upper()
     mark = click.style(label, fg=_COLOURS[found.severity.value], bold=True) if color else label
     first, *rest = fold(f"{found.rule} {found.title}", columns - len(label) - 1)
