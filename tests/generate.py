@@ -61,7 +61,7 @@ def main() -> None:
             path.unlink()
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_bytes(text.encode("utf-8"))  # lines of CSV end with CRLF
     print(f"{len(written)} pages written")
 
 

@@ -17,8 +17,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from deliverkit.report import FORMATS
+
 ROOT = Path(__file__).parents[1]
-FORMATS = ("text", "json", "jsonl", "markdown", "html")
+TELLING = ("text", "json", "jsonl", "markdown", "html")
+"""Formats that show the facts; the others hold findings alone."""
 
 QUOTED = "Zk7 #quoted$Winter!2026"
 IN_URL = "Up@ss/w0rd:x%Y9"
@@ -184,7 +187,7 @@ def _leaks(said: str) -> list[tuple[str, str]]:
 def test_no_format_shows_one(app: Path, form: str) -> None:
     """Printed, and written to a file; the transports themselves are told."""
     said = _run(app, "doctor", str(app), "--static", "--format", form, "-o", f"report.{form}")
-    assert "smtp.gmail.com" in said
+    assert "smtp.gmail.com" in said or form not in TELLING
     assert _leaks(said + _run(app, "doctor", str(app), "--static", "--format", form)) == []
 
 

@@ -47,7 +47,7 @@ def unknown_fingerprint(report: Report, rule: str, subject: str) -> str:
 
 
 def _digest(*parts: str) -> str:
-    told = "\0".join(parts).encode("utf-8", "surrogateescape")
+    told = "\0".join(parts).encode("utf-8", "backslashreplace")
     return hashlib.sha256(told).hexdigest()[:_DIGITS]
 
 

@@ -15,7 +15,7 @@ from deliverkit.report.markdown import escaped, finding_markdown
 from deliverkit.report.model import Report
 from deliverkit.report.places import headline, home, number, place_of, summary
 from deliverkit.report.plain import plain
-from deliverkit.report.text import counts, ignored_line, unknowns
+from deliverkit.report.text import counts, ignored_line, numbers, unknowns
 
 _SHOWN = 10  # annotations of one level a step
 _MESSAGE = 4000
@@ -104,8 +104,9 @@ def render_github_summary(reports: Sequence[Report]) -> str:
 
 
 def _totals(reports: Sequence[Report]) -> Iterator[str]:
-    told = (f"{number(reports, severity)} {severity.value}s" for severity in Severity)
-    yield f"## deliverkit: {', '.join(told)} in {len(reports)} subject{'s' * (len(reports) != 1)}"
+    told = numbers(found for report in reports for found in report.findings)
+    said = ", ".join(told) or "nothing found"
+    yield f"## deliverkit: {said} in {len(reports)} subject{'s' * (len(reports) != 1)}"
     yield ""
 
 
@@ -114,10 +115,10 @@ def _table(reports: Sequence[Report]) -> Iterator[str]:
     yield "| Subject | Verdict | Errors | Warnings | Notes | Could not be told | Ignored |"
     yield "|---|---|--:|--:|--:|--:|--:|"
     for report in reports:
-        numbers = [number([report], severity) for severity in Severity]
-        numbers += [len(report.inconclusive), len(report.ignored)]
+        cells = [number([report], severity) for severity in Severity]
+        cells += [len(report.inconclusive), len(report.ignored)]
         name = escaped(plain(report.subject.name, 200))
-        yield f"| {name} | **{report.verdict.value}** | {' | '.join(map(str, numbers))} |"
+        yield f"| {name} | **{report.verdict.value}** | {' | '.join(map(str, cells))} |"
 
 
 def _details(report: Report) -> Iterator[str]:

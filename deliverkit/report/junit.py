@@ -9,11 +9,12 @@ readers take the first.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import chain
+from typing import NamedTuple
 from xml.etree import ElementTree as Tree
 
 from deliverkit.findings import Finding, Inconclusive
@@ -38,19 +39,31 @@ class _Said:
     skipped: str = ""
 
 
+class _Case(NamedTuple):
+    """A case as markup; ``outcome`` is the element that decides it, "" if it passed."""
+
+    outcome: str
+    markup: str
+
+
+class _Suite(NamedTuple):
+    """A suite as markup, and its cases by outcome."""
+
+    outcomes: Counter[str]
+    markup: str
+
+
 def render_junit(reports: Sequence[Report], fail_on: str = "error") -> str:
     """All reports as one document."""
     every = [_said(report, fail_on) for report in reports]
     book = pages(reports, chain.from_iterable(every))
-    suites = [_suite(report, said, book, fail_on) for report, said in zip(reports, every, strict=True)]
-    for number, suite in enumerate(suites):
-        suite.set("id", str(number))
+    writer = _Writer(book, fail_on)
+    suites = [writer.suite(number, report, every[number]) for number, report in enumerate(reports)]
+    total = sum((suite.outcomes for suite in suites), Counter[str]())
     root = Tree.Element("testsuites", name="deliverkit", time=_seconds(sum(r.elapsed_s for r in reports)))
-    for count in ("tests", "failures", "errors"):
-        root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
-    root.extend(suites)
-    Tree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Tree.tostring(root, encoding="unicode")}\n'
+    root.attrib.update(tests=str(total.total()), failures=str(total["failure"]), errors=str(total["error"]))
+    inner = "".join(suite.markup for suite in suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_around(root, 0, inner)}'
 
 
 def _said(report: Report, fail_on: str) -> dict[str, _Said]:
@@ -72,26 +85,58 @@ def _said(report: Report, fail_on: str) -> dict[str, _Said]:
     return said
 
 
-def _suite(report: Report, said: dict[str, _Said], book: dict[str, Page], fail_on: str) -> Tree.Element:
-    cases = [_case(page, said[page.id], report, fail_on) for page in book.values() if page.id in said]
-    suite = Tree.Element(
-        "testsuite",
-        name=plain(report.subject.name, _MESSAGE),
-        tests=str(len(cases)),
-        failures=str(_holding(cases, "failure")),
-        errors=str(_holding(cases, "error")),
-        skipped=str(_holding(cases, "skipped")),
-        time=_seconds(report.elapsed_s),
-        timestamp=f"{report.started.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
-        package=report.subject.kind,
-    )
-    suite.append(_properties(report))
-    suite.extend(cases)
-    return suite
+class _Writer:
+    """Writes suites. A case without anything to say is written once: of hundreds of subjects most are alike."""
+
+    def __init__(self, book: dict[str, Page], fail_on: str) -> None:
+        self._book = book
+        self._fail_on = fail_on
+        self._silent: dict[tuple[str, str], _Case] = {}
+
+    def suite(self, number: int, report: Report, said: dict[str, _Said]) -> _Suite:
+        """A subject's suite."""
+        cases = [self._case(page, said[page.id], report) for page in self._book.values() if page.id in said]
+        outcomes = Counter(case.outcome for case in cases)
+        suite = Tree.Element(
+            "testsuite",
+            name=plain(report.subject.name, _MESSAGE),
+            tests=str(len(cases)),
+            failures=str(outcomes["failure"]),
+            errors=str(outcomes["error"]),
+            skipped=str(outcomes["skipped"]),
+            time=_seconds(report.elapsed_s),
+            timestamp=f"{report.started.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
+            id=str(number),
+            package=report.subject.kind,
+        )
+        inner = _markup(_properties(report), 2) + "".join(case.markup for case in cases)
+        return _Suite(outcomes, _around(suite, 1, inner))
+
+    def _case(self, page: Page, said: _Said, report: Report) -> _Case:
+        if said.failed or said.noticed or said.unknown or said.ignored:
+            return _written(_case(page, said, report, self._fail_on))
+        key = page.id, said.skipped
+        if key not in self._silent:
+            self._silent[key] = _written(_case(page, said, report, self._fail_on))
+        return self._silent[key]
 
 
-def _holding(cases: Sequence[Tree.Element], outcome: str) -> int:
-    return sum(case.find(outcome) is not None for case in cases)
+def _written(case: Tree.Element) -> _Case:
+    outcome = next((word for word in ("failure", "error", "skipped") if case.find(word) is not None), "")
+    return _Case(outcome, _markup(case, 2))
+
+
+def _markup(element: Tree.Element, depth: int) -> str:
+    """An element on lines of its own."""
+    Tree.indent(element, level=depth)
+    return f"{'  ' * depth}{Tree.tostring(element, encoding='unicode')}\n"
+
+
+def _around(element: Tree.Element, depth: int, inner: str) -> str:
+    """An element around markup."""
+    end = f"</{element.tag}>"
+    start = Tree.tostring(element, encoding="unicode", short_empty_elements=False).removesuffix(end)
+    return f"{'  ' * depth}{start}\n{inner}{'  ' * depth}{end}\n"
 
 
 def _properties(report: Report) -> Tree.Element:
@@ -104,7 +149,7 @@ def _properties(report: Report) -> Tree.Element:
         "subject.kind": report.subject.kind,
         "vantage.mode": vantage.mode,
         "vantage.resolvers": ", ".join(vantage.resolvers),
-        "vantage.zones": ", ".join(vantage.zones),
+        "vantage.zones": plain(", ".join(vantage.zones), _MESSAGE),
         "vantage.port25": vantage.port25,
         "interrupted": "true" if report.interrupted else "",
         "fixed since the baseline": "; ".join(report.fixed),
@@ -157,7 +202,7 @@ def _failure(case: Tree.Element, found: Sequence[Finding], report: Report) -> No
 
 
 def _text(found: Sequence[Finding], report: Report) -> str:
-    return _cut("\n\n".join("\n".join(finding_lines(one, report)) for one in found))
+    return _cut("\n\n".join("\n".join(map(plain, finding_lines(one, report))) for one in found))
 
 
 def _cut(text: str) -> str:

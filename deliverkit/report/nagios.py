@@ -13,7 +13,7 @@ from deliverkit.findings import Severity
 from deliverkit.report.model import Report, Verdict
 from deliverkit.report.places import failing, gravest, headline, number, spf_lookups, summary
 from deliverkit.report.plain import plain
-from deliverkit.report.text import counts, unknowns
+from deliverkit.report.text import counts, numbers, unknowns
 
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 """The words, at the place of their exit status."""
@@ -63,7 +63,7 @@ def _summary(reports: Sequence[Report]) -> str:
     if len(reports) == 1:
         said = f"{reports[0].subject.name}: {counts(reports[0])}"
     else:
-        told = [f"{count} {s.value}{'s' * (count > 1)}" for s in Severity if (count := number(reports, s))]
+        told = numbers(found for report in reports for found in report.findings)
         unknown = sum(len(report.inconclusive) for report in reports)
         told += [f"{unknown} could not be told"] if unknown else []
         said = f"{len(reports)} subjects, verdict {gravest(reports).value}: {', '.join(told) or 'nothing found'}"

@@ -6,6 +6,7 @@ characters of the line; so no format claims a column.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
@@ -67,16 +68,21 @@ def home(report: Report, reports: Sequence[Report] = ()) -> str | None:
     if report.subject.kind == "configuration":
         return report.subject.name
     zones = report.vantage.zones
-    called = [zone for zone in zones if report.subject.name in (PurePath(zone).name, *_stems(PurePath(zone).name))]
-    if called or len(zones) == 1:
-        return (called or zones)[0]
+    called = _called(zones).get(report.subject.name)
+    if called is not None or len(zones) == 1:
+        return called or zones[0]
     return next((r.subject.name for r in reports if r.subject.kind == "configuration"), None)
 
 
-def _stems(name: str) -> Iterable[str]:
-    """ "example.com.zone" and "db.example.com" are both called after example.com."""
-    yield name.removeprefix("db.")
-    yield name.rpartition(".")[0]
+@functools.lru_cache(maxsize=4)  # one run has the same hundreds of zones in every report
+def _called(zones: tuple[str, ...]) -> dict[str, str]:
+    """The files by the domain they are called after: "example.com.zone", "example.com", "db.example.com"."""
+    named: dict[str, str] = {}
+    for zone in zones:
+        name = PurePath(zone).name
+        for domain in (name, name.rpartition(".")[0], name.removeprefix("db.")):
+            named.setdefault(domain, zone)
+    return named
 
 
 def _tidy(file: str) -> str:

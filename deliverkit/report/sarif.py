@@ -113,7 +113,7 @@ def _descriptor(page: Page) -> dict[str, Any]:
 
 
 def _result(report: Report, found: Finding, rule: int, name: str, file: str | None) -> dict[str, Any]:
-    related = [one for one in map(_related, found.evidence[1:_EVIDENCE]) if one is not None]
+    related = [one for one in map(_related, found.evidence[:_EVIDENCE]) if one is not None][1:]
     result = {
         "ruleId": found.rule,
         "ruleIndex": rule,

@@ -5,7 +5,8 @@ Good at 60 columns and at 200. Colour only marks severities and the verdict; not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -43,10 +44,7 @@ def _headline(report: Report, color: bool) -> str:
 def counts(report: Report) -> str:
     """ "2 errors, 1 note; 1 could not be told; 3 ignored", with the result of check_host in front."""
     parts = [f"SPF {report.facts['check_host'].check.result.value}"] if "check_host" in report.facts else []
-    for severity in Severity:
-        number = sum(f.severity is severity for f in report.findings)
-        if number:
-            parts.append(f"{number} {severity.value}{'s' if number > 1 else ''}")
+    parts += numbers(report.findings)
     said = ", ".join(parts) or "nothing found"
     if report.inconclusive:
         said += f"; {len(report.inconclusive)} could not be told"
@@ -55,6 +53,12 @@ def counts(report: Report) -> str:
     if report.fixed:
         said += f"; {len(report.fixed)} fixed since the baseline"
     return said + ("; interrupted" if report.interrupted else "")
+
+
+def numbers(findings: Iterable[Finding]) -> list[str]:
+    """ "2 errors", "1 note": how many there are of each severity that there is."""
+    counted = Counter(found.severity for found in findings)
+    return [f"{counted[s]} {s.value}{'s' * (counted[s] > 1)}" for s in Severity if counted[s]]
 
 
 def _body(report: Report, width: int, color: bool) -> Iterator[str]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from deliverkit.report import render
-from deliverkit.report.model import Report
+from deliverkit.report.model import Ignored, Report
 from deliverkit.world.story import load_story, run_story
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,20 @@ STORIES = {
 """The name of the rendering, and the story below fixtures/stories."""
 
 SUFFIXES = {".txt": "text", ".json": "json", ".md": "markdown", ".html": "html"}
+
+FOR_PROGRAMS = {
+    ".junit.xml": "junit",
+    ".sarif": "sarif",
+    ".github.txt": "github",
+    ".github-summary.md": "github-summary",
+    ".gitlab.json": "gitlab",
+    ".nagios.txt": "nagios",
+    ".prom": "prometheus",
+    ".csv": "csv",
+}
+"""The formats that CI systems, monitoring and tables read, of these renderings:"""
+
+IN_ALL_FORMATS = ("audit-sound", "audit-faulty-zone", "spf-eleven-lookups", "message-spf-fail", "ignored-and-fixed")
 _WIDTH = 100
 _AT = re.compile(r'"at": [0-9.e-]+')  # seconds since a transcript began
 
@@ -38,12 +53,35 @@ _AT = re.compile(r'"at": [0-9.e-]+')  # seconds since a transcript began
 def golden_pages() -> dict[Path, str]:
     """Every rendering by the file it belongs in."""
     pages = {}
-    for name, story in STORIES.items():
-        report = _fixed(run_story(load_story(ROOT / "fixtures" / "stories" / f"{story}.toml")))
-        for suffix, format_ in SUFFIXES.items():
+    for name, report in _reports().items():
+        for suffix, format_ in suffixes(name).items():
             pages[GOLDEN / f"{name}{suffix}"] = _AT.sub('"at": 0.0', render([report], format_, width=_WIDTH))
     return pages
 
 
-def _fixed(report: Report) -> Report:
-    return replace(report, elapsed_s=0.1)
+def names() -> list[str]:
+    """The names of all renderings, without suffix."""
+    return [*STORIES, "ignored-and-fixed"]
+
+
+def suffixes(name: str) -> dict[str, str]:
+    """The formats in which this one is rendered, by suffix."""
+    return SUFFIXES | FOR_PROGRAMS if name in IN_ALL_FORMATS else SUFFIXES
+
+
+def _reports() -> dict[str, Report]:
+    stories = {name: load_story(ROOT / "fixtures" / "stories" / f"{story}.toml") for name, story in STORIES.items()}
+    reports = {name: replace(run_story(story), elapsed_s=0.1) for name, story in stories.items()}
+    return {**reports, "ignored-and-fixed": _ignoring(reports["audit-faulty-zone"])}
+
+
+def _ignoring(report: Report) -> Report:
+    """The same report as a check shows it that ignores one finding, and has a baseline that holds two others."""
+    said, held, *counted = report.findings
+    ignored = (
+        Ignored(said, "ignore", "the provider moves the key", date(2027, 1, 31)),
+        Ignored(held, "baseline"),
+    )
+    return replace(
+        report, findings=tuple(counted), ignored=ignored, fixed=("TLSRPT001 example.com: no record is published",)
+    )

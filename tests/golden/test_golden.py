@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.golden.render import GOLDEN, ROOT, STORIES, SUFFIXES, golden_pages
+from tests.golden.render import GOLDEN, ROOT, golden_pages, names, suffixes
 
 HINT = "if the change is meant: python -m tests.generate, look at the diff, commit it"
 
@@ -20,11 +20,11 @@ def rendered() -> dict[Path, str]:
     return golden_pages()
 
 
-@pytest.mark.parametrize("name", [f"{story}{suffix}" for story in STORIES for suffix in SUFFIXES])
+@pytest.mark.parametrize("name", [f"{one}{suffix}" for one in names() for suffix in suffixes(one)])
 def test_golden(rendered: dict[Path, str], name: str) -> None:
     """Line by line what is in the file."""
     path = GOLDEN / name
-    kept = path.read_text("utf-8") if path.exists() else ""
+    kept = path.read_bytes().decode("utf-8") if path.exists() else ""
     diff = difflib.unified_diff(kept.splitlines(), rendered[path].splitlines(), f"{name} kept", "today", lineterm="")
     assert kept == rendered[path], "\n".join([*diff, HINT])
 
@@ -46,5 +46,5 @@ def test_json_renderings_follow_the_schema(rendered: dict[Path, str]) -> None:
     """What a reader takes as an example is valid."""
     schema = jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "report.schema.json").read_text("utf-8")))
     for path, text in rendered.items():
-        if path.suffix == ".json":
+        if path.suffixes == [".json"]:
             schema.validate(json.loads(text))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,36 +12,23 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from deliverkit.facts.vantage import Vantage
-from deliverkit.findings import Evidence, Finding, Fix, Inconclusive, RecordText, Severity
-from deliverkit.report import render
-from deliverkit.report.model import Report, Subject, Verdict, exit_status
+from deliverkit.findings import Fix, Inconclusive, RecordText, Severity
+from deliverkit.report import FORMATS, render
+from deliverkit.report.model import Ignored, Verdict, exit_status
 from deliverkit.report.plain import plain
+from tests.report.made import HOSTILE, everything, one, report
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8"))
-HOSTILE = "\x1b]0;owned\x07\x1b[31m\x9b31m\x7f<script>alert(1)</script>\u202e\U000e0041`${x}`\udcff\r\n| a | b |"
-FORMATS = ("text", "json", "jsonl", "markdown", "html")
-
-
-def one(severity: Severity = Severity.ERROR, text: str = "what is wrong here") -> Finding:
-    """A finding with evidence, a span and a record to publish."""
-    evidence = Evidence("dns", "example.com", "TXT", f"v=spf1 include:a {text} -all", file="zone", line=3, span=(7, 16))
-    new, gone = RecordText("example.com", "TXT", "v=spf1 mx -all"), RecordText("old.example.com", "TXT", text)
-    fix = Fix(f"Publish another record: {text}", (new,), (gone,), rejudged=True, effect=f"error → pass, {text}")
-    return Finding("SPF999", "some-fault", severity, "example.com", "A fault.", text, (evidence,), fix, "RFC 7208 §4")
-
-
-def report(*findings: Finding, **more: object) -> Report:
-    """A report without facts."""
-    base = Report(Subject("domain", "example.com"), Vantage("offline"), datetime(2026, 11, 22, 10, tzinfo=UTC), 0.4)
-    return replace(base, findings=findings, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_hostile_text_is_harmless_in_every_format(format_: str) -> None:
     """No control character, no direction trick and no raw tag leaves a renderer."""
-    said = render([report(one(text=HOSTILE), inconclusive=(Inconclusive("SPF001", HOSTILE, HOSTILE, True),))], format_)
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", said)
+    lost = Inconclusive("SPF001", HOSTILE, HOSTILE, True)
+    kept = Ignored(one(text=HOSTILE), "ignore", HOSTILE)
+    said = render([report(one(text=HOSTILE), inconclusive=(lost,), ignored=(kept,), fixed=(HOSTILE,))], format_)
+    said = said.replace("\r\n", "\n") if format_ == "csv" else said
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe]", said)
     assert "\u202e" not in said
     assert "\U000e0041" not in said
     if format_ == "json":
@@ -115,6 +101,32 @@ def test_text_keeps_to_the_width(width: int) -> None:
     said = render([report(one(text=long), one(Severity.NOTE))], "text", width=width)
     for line in said.splitlines():
         assert len(line) <= width or line.lstrip().startswith(("example.com. TXT", "; remove: ")), line
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown", "html"])
+def test_what_is_ignored_and_what_was_fixed_is_told(format_: str) -> None:
+    """A section with rule, reason and day; a line; counts behind the verdict. Neither changes the verdict."""
+    said = unescape(render([everything()], format_)).replace("\\", "")
+    counts = "1 error, 1 warning, 1 note; 3 could not be told; 2 ignored; 1 fixed since the baseline"
+    assert counts in said
+    assert "Ignored" in said
+    assert "DKIM001 A fault: what is wrong here (the provider moves the key, until 2027-01-31)" in " ".join(
+        said.split()
+    )
+    assert "DMARC999 It is absent: none (in the baseline)" in said
+    assert "Fixed since the baseline:" in said and "TLSRPT001 example.com: no record" in said
+    only = report(ignored=(Ignored(one(), "ignore", "known"),))
+    assert (only.verdict, only.exit_status()) == (Verdict.PASS, 0)
+
+
+def test_json_holds_what_is_ignored_and_what_was_fixed() -> None:
+    """The whole finding, who ignores it, why and until when."""
+    whole = json.loads(render([everything()], "json"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(whole)
+    said, held = whole["ignored"]
+    assert (said["finding"]["rule"], said["by"], said["until"]) == ("DKIM001", "ignore", "2027-01-31")
+    assert (held["by"], held["until"]) == ("baseline", None)
+    assert whole["fixed"] == ["TLSRPT001 example.com: no record"]
 
 
 def test_text_says_the_verdict_first_and_points_at_the_span() -> None:
