@@ -89,7 +89,7 @@ def _findings(draw: st.DrawFn) -> Finding:
     rule = draw(st.sampled_from(["SPF004", "DMARC001", "ZZZ999"]))
     record = RecordText(draw(TEXTS), "TXT", draw(TEXTS))
     fix = Fix(draw(TEXTS), (record,), (record,), effect=draw(TEXTS))
-    seen = tuple(draw(st.lists(_evidence(), max_size=3)))
+    seen = tuple(draw(st.lists(_evidence(), max_size=2)))
     return Finding(
         rule, "some-fault", draw(st.sampled_from(Severity)), draw(TEXTS), draw(TEXTS), draw(TEXTS), seen, fix, "RFC 1"
     )
@@ -97,15 +97,15 @@ def _findings(draw: st.DrawFn) -> Finding:
 
 @st.composite
 def hostile_reports(draw: st.DrawFn) -> list[Report]:
-    """Up to three reports, all of whose text came from strangers."""
+    """Up to two reports, all of whose text came from strangers."""
     made = []
-    for _ in range(draw(st.integers(0, 3))):
-        kept = [Ignored(f, "ignore", draw(TEXTS)) for f in draw(st.lists(_findings(), max_size=2))]
+    for _ in range(draw(st.integers(0, 2))):
+        kept = [Ignored(f, "ignore", draw(TEXTS)) for f in draw(st.lists(_findings(), max_size=1))]
         lost = [Inconclusive("MX001", draw(TEXTS), draw(TEXTS), draw(st.booleans()))] * draw(st.integers(0, 1))
         vantage = Vantage("offline", zones=tuple(draw(st.lists(TEXTS, max_size=2))))
         made.append(
             replace(
-                report(*draw(st.lists(_findings(), max_size=3))),
+                report(*draw(st.lists(_findings(), max_size=2))),
                 subject=Subject(draw(st.sampled_from(["domain", "message", "configuration"])), draw(TEXTS)),
                 vantage=vantage,
                 ignored=tuple(kept),
