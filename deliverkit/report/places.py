@@ -62,9 +62,8 @@ def home(report: Report, reports: Sequence[Report] = ()) -> str | None:
     The source or the configuration that is judged; the zone file that is called after the domain, or the only one; at
     last the configuration of the run, which is among the ``reports``.
     """
-    own = getattr(report.facts.get("source"), "file", None)
-    if own:
-        return str(own)
+    if report.subject.kind == "zone" and report.subject.remark:  # a source says its file there
+        return report.subject.remark
     if report.subject.kind == "configuration":
         return report.subject.name
     zones = report.vantage.zones

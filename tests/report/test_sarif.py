@@ -107,6 +107,7 @@ def test_what_is_missing_stands_in_the_file_where_it_would_be_mended() -> None:
     configuration = replace(report(), subject=Subject("configuration", "deliverkit.toml"))
     for reports, uri in (
         ([absent, configuration], "deliverkit.toml"),
+        ([replace(absent, subject=Subject("zone", "example.com", "dns/zone.yaml")), configuration], "dns/zone.yaml"),
         ([replace(absent, vantage=Vantage("offline", zones=("only.zone",))), configuration], "only.zone"),
         ([replace(absent, vantage=Vantage("offline", zones=("a.zone", "z/example.com.zone")))], "z/example.com.zone"),
         ([replace(absent, vantage=Vantage("offline", zones=("a", "db.example.com")))], "db.example.com"),
