@@ -101,7 +101,7 @@ def table_world(
     now: datetime | None = None,
 ) -> World:
     """The closed world of `World.from_records`. Raises ValueError for a literal that is no record."""
-    zone = Zone(".", _table_records(records), file=TABLE, cuts=False)
+    zone = Zone(".", table_records(records), file=TABLE, cuts=False)
     door = ZoneDoor([zone], NowhereDns(Status.NXDOMAIN), read_failures(failures))
     return World(door, NowhereSmtp(), Vantage("closed-world"), fixed_clock(now))
 
@@ -118,7 +118,8 @@ def _table_name(name: str) -> str:
     return found
 
 
-def _table_records(records: Mapping[str, Mapping[str, Any]]) -> Iterator[ZoneRecord]:
+def table_records(records: Mapping[str, Mapping[str, Any]]) -> Iterator[ZoneRecord]:
+    """The records of a table, as `World.from_records` describes it. Raises ValueError for a literal that is none."""
     for name, types in records.items():
         owner = _table_name(name)
         for type_, given in types.items():
