@@ -66,10 +66,11 @@ MAY_IMPORT = {
         "sink",
     },
     "explain": {"report", "rules", "smtp"},
+    "testing": {"", "flow", "facts", "protocols", "report", "world", "engine", "config", "sink", "testing"},
 }
 SOCKETS = {"socket", "ssl", "selectors", "asyncio", "aiosmtpd", "smtplib", "http", "urllib.request"}
 MAY_OPEN_SOCKETS = {"world", "sink", "demo"}
-ASYNCIO_ONLY = {"flow", "engine", "cli", "aio", ""}  # tasks and drivers; no stream, no socket
+ASYNCIO_ONLY = {"flow", "engine", "cli", "aio", "testing", ""}  # tasks and drivers; no stream, no socket
 
 
 def _modules() -> Iterator[tuple[Path, str]]:

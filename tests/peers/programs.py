@@ -1,8 +1,9 @@
 """The real servers and clients that tests/peers talks to, and how to tell whether they are here.
 
 Each entry says what to look for: a server, or another program, in the path (or in /usr/sbin), a Perl module, a PHP
-file, a library of Java, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, or a module of the
-Python that DELIVERKIT_PEER_PYTHON names. Servers listen on addresses of their own
+file, a library of Java, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, a module or a command of
+the Python that DELIVERKIT_PEER_PYTHON names, or a plugin of pytest in the folder DELIVERKIT_PYTEST_PLUGINS names (not
+installed beside our own tests, where it would change how they run). Servers listen on addresses of their own
 in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root start it.
 """
 
@@ -38,6 +39,10 @@ PROGRAMS = {
     "django-environ": "python environ",
     "dj-email-url": "python dj_email_url",
     "octodns": "python octodns",
+    "pre-commit": "command pre-commit",
+    "pytest-xdist": "plugin xdist",
+    "pytest-asyncio": "plugin pytest_asyncio",
+    "pytest-randomly": "plugin pytest_randomly",
 }
 
 
@@ -54,6 +59,18 @@ def node_modules() -> Path:
 def peer_python() -> str:
     """The Python that has the peers' packages: what they pin cannot change ours."""
     return os.environ.get("DELIVERKIT_PEER_PYTHON") or sys.executable
+
+
+def peer_command(name: str) -> str | None:
+    """A command of the peers' Python, or of the path."""
+    beside = Path(peer_python()).parent / name
+    return str(beside) if beside.exists() else find(name)
+
+
+def pytest_plugins_folder() -> Path | None:
+    """Where other plugins of pytest are; None where nobody said."""
+    told = os.environ.get("DELIVERKIT_PYTEST_PLUGINS")
+    return Path(told).absolute() if told else None
 
 
 @functools.cache
@@ -83,6 +100,12 @@ def missing_program(name: str) -> str | None:
         if not find("javac"):
             return "the program javac is not installed"
         return None if Path("/usr/share/java", what).exists() else f"/usr/share/java/{what} is not installed"
+    if kind == "command":
+        return None if peer_command(what) else f"the command {what} is not installed"
+    if kind == "plugin":
+        folder = pytest_plugins_folder()
+        there = folder is not None and ((folder / what).exists() or (folder / f"{what}.py").exists())
+        return None if there else f"the plugin {what} is not in the folder DELIVERKIT_PYTEST_PLUGINS names"
     if kind == "python":
         done = subprocess.run([peer_python(), "-c", f"import {what}"], capture_output=True, timeout=30, check=False)
         return f"the Python module {what} is not installed in {peer_python()}" if done.returncode else None

@@ -12,7 +12,7 @@ from deliverkit.testing.dns import ToldDns
 from deliverkit.testing.running import RunningSink
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
-KEY = load_private_key(KEYS / "test-only-ed25519.pem")
+KEY = load_private_key(KEYS / "test-only-rsa2048.pem")
 NOW = datetime.now(UTC)
 
 HEAD = (
@@ -23,8 +23,10 @@ UNSUBSCRIBE = (
     "List-Unsubscribe: <https://www.example.com/u/8f3ac1>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 )
 BODY = (
-    'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
-    "--a\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello\r\n--a\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n'
+    'Content-Type: multipart/alternative; boundary="a"\r\n\r\n--a\r\n'
+    "Content-Type: text/plain; charset=utf-8\r\n\r\nHello\r\n--a\r\n"
+    "Content-Type: text/html; charset=utf-8\r\n\r\n"
     '<html><body><p>Hello, <a href="https://www.example.com/">shop</a></p></body></html>\r\n--a--\r\n'
     '--b\r\nContent-Type: text/csv; charset=utf-8; name="prices.csv"\r\n'
     'Content-Disposition: attachment; filename="prices.csv"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
