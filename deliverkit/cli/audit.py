@@ -20,6 +20,7 @@ from deliverkit.cli.common import (
     usage_error,
     world_options,
 )
+from deliverkit.cli.complete import provider_names
 from deliverkit.cli.journal import (
     Tape,
     finish_replay,
@@ -64,6 +65,7 @@ _AT_ONCE, _MANY_AT_ONCE = 16, 64
     "--via",
     multiple=True,
     metavar="PROVIDER",
+    shell_complete=provider_names,
     help="A provider your mail leaves through, such as sendgrid; `explain providers` lists them (repeatable).",
 )
 @click.option("--no-probe", is_flag=True, help="Do not connect to mail servers.")

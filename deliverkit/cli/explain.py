@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from deliverkit.cli.common import usage_error
+from deliverkit.cli.complete import provider_names, rules
 
 if TYPE_CHECKING:
     from deliverkit.engine.maillog import LogSummary
@@ -19,14 +20,19 @@ _SHOWN_GROUPS = 30
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.argument("words", nargs=-1, metavar="[WORD]...", shell_complete=rules)
 @click.option(
     "--log",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="Read a mail log or bounces, and count the refusals in it by cause.",
 )
-@click.option("--provider", metavar="NAME", help="Whose reply it is: its own replies are looked up first.")
+@click.option(
+    "--provider",
+    metavar="NAME",
+    shell_complete=provider_names,
+    help="Whose reply it is: its own replies are looked up first.",
+)
 @click.option("--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def explain(words: tuple[str, ...], log: Path | None, provider: str | None, format_: str) -> None:
     """Explain a rule, an SMTP reply, a client's error or a log; or list all rules.

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from deliverkit.cli.complete import provider_names
+
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
 WITHOUT_YES = 10
@@ -45,7 +47,12 @@ _SIGNING = [
     click.option("--dkim-domain", metavar="DOMAIN", help="The signing domain. [default: that of From]"),
 ]
 _SENDING = [
-    click.option("--provider", metavar="ID", help="A provider's preset: gmail, qq, netease-163, ses, …"),
+    click.option(
+        "--provider",
+        metavar="ID",
+        shell_complete=provider_names,
+        help="A provider's preset: gmail, qq, netease-163, ses, …",
+    ),
     click.option("--region", metavar="R", help="The provider's region, where it has some."),
     click.option("--via", metavar="HOST[:PORT]", help="Send through this server. [default: the recipients' MX]"),
     click.option(

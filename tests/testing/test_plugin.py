@@ -152,6 +152,7 @@ def test_beside_randomly(theirs: pytest.Pytester, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.peer("pytest-asyncio")
 def test_beside_asyncio(theirs: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocking tests and tests of their loop, which sends what it waits for."""
+    theirs.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
     theirs.makepyfile(test_blocking=dedent(USES), test_loop=dedent(ASYNCIO))
     beside(theirs, monkeypatch, "-p", "pytest_asyncio.plugin").assert_outcomes(passed=7)
 
