@@ -47,7 +47,7 @@ def configured_domains(context: click.Context, _parameter: click.Parameter, inco
     """The domains that the configuration names, that of ``--config`` or the one that is found."""
     from deliverkit.config import BadConfig, find_config, load_config
 
-    given = context.params.get("config")
+    given = context.params.get("config_file")
     file = Path(given) if given else find_config(Path.cwd())
     if file is None:
         return []

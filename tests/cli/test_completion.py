@@ -97,16 +97,35 @@ def test_in_a_real_bash(
     assert done.stdout.split() == offered, done.stderr
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_script_is_one_of_that_shell(deliverkit: Typed, shell: str, tmp_path: Path) -> None:
-    """It is read without complaint."""
-    script = tmp_path / f"deliverkit.{shell}"
-    script.write_text(deliverkit("completion", shell).out)
-    try:
-        done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, timeout=60, check=False)
-    except FileNotFoundError:
-        pytest.skip(f"{shell} is not installed")
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.peer("zsh")
+def test_in_a_real_zsh(deliverkit: Typed, program: dict[str, str], tmp_path: Path) -> None:
+    """Its completion system takes the script, and the function offers what it is told to by `compadd`."""
+    script = tmp_path / "_deliverkit"
+    script.write_text(deliverkit("completion", "zsh").out)
+    asks = (
+        f"autoload -U compinit; compinit -u -d {tmp_path}/dump; source {script}\n"
+        "compadd() { for last; do :; done; print -l -- ${(P)last}; }\n"
+        '_describe() { shift 2; print -l -- "${(@P)1}"; }\n'
+        "words=(deliverkit ver); CURRENT=2; _deliverkit_completion\n"
+    )
+    done = subprocess.run(
+        ["zsh", "-f", "-c", asks], env=program, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.startswith("verify:Verify stored messages"), done.stdout + done.stderr
+
+
+@pytest.mark.peer("fish")
+def test_in_a_real_fish(deliverkit: Typed, program: dict[str, str], tmp_path: Path) -> None:
+    """`complete -C` answers as Tab does."""
+    script = tmp_path / "deliverkit.fish"
+    script.write_text(deliverkit("completion", "fish").out)
+    asks = f"source {script}; complete -C 'deliverkit explain SPF00'"
+    environment = {**program, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", asks], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    offered = [line.partition("\t")[0] for line in done.stdout.splitlines()]
+    assert offered == sorted(id_ for id_ in rule_words() if id_.startswith("SPF00")), done.stderr
 
 
 def test_all_verbs_are_offered(program: dict[str, str]) -> None:
@@ -129,7 +148,7 @@ def test_domains_of_the_configuration(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.value for item in configured_domains(context, option, "b")] == ["b.example"]
     other = tmp_path / "other.toml"
     other.write_text('[domains."c.example"]\n')
-    context.params["config"] = str(other)
+    context.params["config_file"] = str(other)
     assert [item.value for item in configured_domains(context, option, "")] == ["c.example"]
     other.write_text("nonsense")
     assert configured_domains(context, option, "") == []

@@ -2,9 +2,10 @@
 
 Each entry says what to look for: a server, or another program, in the path (or in /usr/sbin), a Perl module, a PHP
 file, a library of Java, a package of Node.js below the folder DELIVERKIT_NODE_MODULES names, a module or a command of
-the Python that DELIVERKIT_PEER_PYTHON names, or a plugin of pytest in the folder DELIVERKIT_PYTEST_PLUGINS names (not
-installed beside our own tests, where it would change how they run). Servers listen on addresses of their own
-in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root start it.
+the Python that DELIVERKIT_PEER_PYTHON names, a plugin of pytest in the folder DELIVERKIT_PYTEST_PLUGINS names (not
+installed beside our own tests, where it would change how they run), or an index from which pip installs a package.
+Servers listen on addresses of their own in 127.0.0.0/8, which are all there on Linux only; Postfix lets nobody but root
+start it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ PROGRAMS = {
     "dj-email-url": "python dj_email_url",
     "octodns": "python octodns",
     "pre-commit": "command pre-commit",
+    "package-index": "index hatchling",
+    "zsh": "program zsh",
+    "fish": "program fish",
     "pytest-xdist": "plugin xdist",
     "pytest-asyncio": "plugin pytest_asyncio",
     "pytest-randomly": "plugin pytest_randomly",
@@ -102,6 +106,10 @@ def missing_program(name: str) -> str | None:
         return None if Path("/usr/share/java", what).exists() else f"/usr/share/java/{what} is not installed"
     if kind == "command":
         return None if peer_command(what) else f"the command {what} is not installed"
+    if kind == "index":
+        words = ["-m", "pip", "install", "-q", "--dry-run", "--no-deps", "--retries=0", "--timeout=10", what]
+        done = subprocess.run([sys.executable, *words], capture_output=True, timeout=120, check=False)
+        return f"pip finds no index that has {what}" if done.returncode else None
     if kind == "plugin":
         folder = pytest_plugins_folder()
         there = folder is not None and ((folder / what).exists() or (folder / f"{what}.py").exists())

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 import deliverkit
 from deliverkit.testing.plugin import __name__ as PLUGIN
+from tests.ci.repository import CHECK, NO_CHECK, ROOT, write_repository
 from tests.peers.programs import pytest_plugins_folder
 
 pytest_plugins = "pytester"
-ROOT = Path(__file__).parents[2]
-CHECK = hasattr(deliverkit, "check")
 
 USES = """\
     import asyncio
@@ -173,21 +171,6 @@ def test_a_configuration_that_is_not_there(theirs: pytest.Pytester) -> None:
 
 # -- the configuration as tests: reports of `deliverkit.check`, or of a stand-in ------------------------------------
 
-CONFIG = """\
-world = "closed-world"
-sources = ["zones/*.zone"]
-all-zones = false
-
-[domains."good.example"]
-parked = true
-
-[domains."bad.example"]
-"""
-GOOD = '$ORIGIN good.example.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.net.\n@ MX 0 .\n@ TXT "v=spf1 -all"\n'
-GOOD += '_dmarc TXT "v=DMARC1; p=reject"\n*._domainkey TXT "v=DKIM1; p="\n'
-BAD = "$ORIGIN bad.example.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.net.\n@ MX 10 mx\nmx A 192.0.2.1\n"
-BAD += '@ TXT "v=spf1 ip4:192.0.2.0/24"\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"\n'
-
 STANDS_IN = """\
     # What `deliverkit.check` does, for as long as it is not there: an audit of each domain, and an unknown one.
     import deliverkit
@@ -204,10 +187,7 @@ STANDS_IN = """\
 @pytest.fixture
 def repository(theirs: pytest.Pytester) -> pytest.Pytester:
     """A repository with one sound domain and one that breaks mail."""
-    zones = theirs.mkdir("zones")
-    (zones / "good.example.zone").write_text(GOOD)
-    (zones / "bad.example.zone").write_text(BAD)
-    theirs.path.joinpath("deliverkit.toml").write_text(CONFIG)
+    write_repository(theirs.path)
     theirs.makepyfile("def test_theirs(): pass")
     return theirs
 
@@ -239,7 +219,7 @@ def test_a_configuration_that_cannot_be_read(repository: pytest.Pytester) -> Non
     assert "Traceback" not in done.stdout.str()
 
 
-@pytest.mark.skipif(not CHECK, reason="deliverkit.check is not there yet")
+@pytest.mark.skipif(not CHECK, reason=NO_CHECK)
 def test_the_same_by_the_check_itself(repository: pytest.Pytester) -> None:
     """The verb and the plugin say the same of the same repository."""
     done = run(repository, "--deliverkit", "-v")
@@ -249,7 +229,7 @@ def test_the_same_by_the_check_itself(repository: pytest.Pytester) -> None:
     assert done.parseoutcomes()["failed"] == len(failing)
 
 
-@pytest.mark.skipif(not CHECK, reason="deliverkit.check is not there yet")
+@pytest.mark.skipif(not CHECK, reason=NO_CHECK)
 def test_a_test_may_check_a_configuration_in_its_own_dns(repository: pytest.Pytester) -> None:
     """`deliverkit_dns.check` raises the reports."""
     repository.makepyfile(
