@@ -1,7 +1,8 @@
 """A message that a test's sink captured: its octets, envelope and parts, what verification makes of it, assertions.
 
-It is verified when a test asks, against the test's DNS of that moment, and again after that changed. What this file
-will not do: verify by itself (`deliverkit.sink.judging` does), or assert (`claims` does).
+It is verified when a test asks, against the test's DNS of that moment, and again after that changed; what verifies is
+imported then, for many tests only wait for a message. What this file will not do: verify by itself
+(`deliverkit.sink.judging` does), or assert (`claims` does).
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from deliverkit.engine.verify import Verification
-from deliverkit.facts.message import MessageFacts, read_message
-from deliverkit.facts.message.mime import decoded
-from deliverkit.facts.message.words import decode_words
 from deliverkit.sink import CapturedMessage, Judging
 from deliverkit.testing.claims import Claims
 
 if TYPE_CHECKING:
+    from deliverkit.engine.verify import Verification
+    from deliverkit.facts.message import MessageFacts
     from deliverkit.testing.dns import ToldDns
 
 
@@ -82,11 +81,15 @@ class Mail(Claims):
 
     @functools.cached_property
     def _facts(self) -> MessageFacts:
+        from deliverkit.facts.message import read_message
+
         return read_message(self.raw, name=self.captured.name, now=self.received, smtputf8=None)
 
     @functools.cached_property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """All header fields as (name, value) in order, unfolded, encoded words decoded (RFC 2047)."""
+        from deliverkit.facts.message.words import decode_words
+
         return tuple((f.name, decode_words(f.value).text) for f in self._facts.header.fields)
 
     def header(self, name: str) -> str | None:
@@ -115,6 +118,8 @@ class Mail(Claims):
     @functools.cached_property
     def attachments(self) -> tuple[Attachment, ...]:
         """The parts that are neither the text nor the HTML of the message, decoded."""
+        from deliverkit.facts.message.mime import decoded
+
         facts = self._facts
         return tuple(
             Attachment(part.filename, part.type, decoded(facts.octets[part.start : part.end], part.encoding))
@@ -141,6 +146,7 @@ class Mail(Claims):
 
     def _verify(self) -> Verification:
         from deliverkit import _blocking
+        from deliverkit.engine.verify import Verification
         from deliverkit.sink.judging import judged
 
         judging = Judging(client_ip=self._client_ip, profile=self._profile)
