@@ -75,6 +75,49 @@ def rule_json(rule: Rule) -> dict[str, str]:
     }
 
 
+# -- the configuration ----------------------------------------------------------------------------------------
+
+
+def configuration_markdown() -> str:
+    """Every key of a configuration, for docs/configuration.md and the terminal."""
+    from deliverkit.config.keys import DOMAIN, EXPECT, IGNORE, SOURCE, TOP
+
+    parts = [
+        "# The configuration\n",
+        "`deliverkit.toml`, `.deliverkit.toml` or `[tool.deliverkit]` of a pyproject.toml: the nearest one, from the",
+        "current folder upwards. An unknown key is an error. Paths are relative to the file.\n",
+    ]
+    tables = {
+        "The whole": TOP,
+        'A domain: `[domains."example.com"]`, also `[defaults]` and `[profiles.NAME]`': DOMAIN,
+        'What is expected: `[domains."example.com".expect]`': EXPECT,
+        "A source: `[[sources]]`": SOURCE,
+        "Findings that do not count: `[[ignore]]`": IGNORE,
+    }
+    for title, keys in tables.items():
+        parts += [f"## {title}\n", "| Key | Value | Meaning |", "|---|---|---|"]
+        parts += [f"| `{name}` | {_value(key.schema())} | {key.help} |" for name, key in keys.items()]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _value(schema: dict[str, Any]) -> str:
+    """What a value may be, in words."""
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_value(one) for one in schema["anyOf"]))
+    kind = schema.get("type")
+    if kind in ("integer", "number"):
+        unit = "seconds, " if kind == "number" else ""
+        return f"{unit}{schema['minimum']:g} to {schema['maximum']:g}"
+    if kind == "array":
+        return f"[{_value(schema['items'])}, …]"
+    return {"string": "date" if schema.get("format") == "date" else "text", "boolean": "true, false"}.get(
+        str(kind), "table"
+    )
+
+
 # -- replies and errors ---------------------------------------------------------------------------------------
 
 RETRIES = {

@@ -9,7 +9,7 @@ import click
 
 from deliverkit.cli import VERBS, cli
 from deliverkit.config.keys import schema as config_schema
-from deliverkit.explain import rule_markdown
+from deliverkit.explain import configuration_markdown, rule_markdown
 from deliverkit.report.schema import report_schema
 from deliverkit.rules.registry import all_rules
 from tests.golden.render import GOLDEN, golden_pages
@@ -43,9 +43,10 @@ def cli_page() -> dict[Path, str]:
 
 
 def schema_page() -> dict[Path, str]:
-    """The JSON schemas of reports and of the configuration."""
+    """The JSON schemas of reports and of the configuration, and the configuration in words."""
     told = {"report.schema.json": report_schema(), "deliverkit.schema.json": config_schema()}
-    return {DOCS / name: json.dumps(schema, indent=2) + "\n" for name, schema in told.items()}
+    pages = {DOCS / name: json.dumps(schema, indent=2) + "\n" for name, schema in told.items()}
+    return {**pages, DOCS / "configuration.md": configuration_markdown()}
 
 
 def pages() -> dict[Path, str]:

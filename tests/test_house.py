@@ -65,8 +65,8 @@ MAY_IMPORT = {
         "engine",
         "sink",
     },
-    "explain": {"report", "rules", "smtp"},
     "testing": {"", "flow", "facts", "protocols", "report", "world", "engine", "config", "sink", "testing"},
+    "explain": {"config", "report", "rules", "smtp"},
 }
 SOCKETS = {"socket", "ssl", "selectors", "asyncio", "aiosmtpd", "smtplib", "http", "urllib.request"}
 MAY_OPEN_SOCKETS = {"world", "sink", "demo"}

@@ -29,6 +29,7 @@ VERBS = {
     "sink": "Receive mail, keep its exact bytes, verify and show it.",
     "doctor": "Find out why an application's mail fails: its settings, then the server.",
     "diff": "Compare two environments, two reports or two versions of zones: what differs.",
+    "init": "Write a first configuration from what domains publish today.",
     "explain": "Explain a rule, an SMTP reply, a client's error or a log; or list all rules.",
     "demo": "Run the whole job on an embedded world, without network.",
     "completion": "Print the script that completes verbs, options and values in a shell.",

@@ -242,8 +242,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class Progress:
     """One line on stderr that is overwritten, when stderr is a terminal; otherwise nothing."""
 
-    def __init__(self, output: Output) -> None:
-        self._live = _is_terminal(sys.stderr) and not output.quiet
+    def __init__(self, output: Output | None = None) -> None:
+        self._live = _is_terminal(sys.stderr) and not (output is not None and output.quiet)
         self._shown = False
 
     def __call__(self, text: str) -> None:

@@ -38,8 +38,8 @@ def explain(words: tuple[str, ...], log: Path | None, provider: str | None, form
     """Explain a rule, an SMTP reply, a client's error or a log; or list all rules.
 
     WORD is a rule's id (SPF004) or slug (too-many-lookups), a server's reply ("550-5.7.26 ...") or the error of a mail
-    library ("Greeting never received"), or "providers": the names that --via and --provider take. A log may be of
-    Postfix or Exim, JSON lines, tracebacks, or a bounce.
+    library ("Greeting never received"); "providers" lists the names that --via and --provider take, "configuration" the
+    keys of a deliverkit.toml. A log may be of Postfix or Exim, JSON lines, tracebacks, or a bounce.
     """
     width = shutil.get_terminal_size((100, 24)).columns
     text = " ".join(words).strip()
@@ -50,6 +50,11 @@ def explain(words: tuple[str, ...], log: Path | None, provider: str | None, form
         return
     if text.lower() == "providers":
         _list_providers(format_)
+        return
+    if text.lower() in ("config", "configuration"):
+        from deliverkit.explain import configuration_markdown
+
+        click.echo(configuration_markdown())
         return
     if not text:
         _table(format_, width)

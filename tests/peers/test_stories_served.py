@@ -61,7 +61,7 @@ async def judged(story: Story, nameserver: str) -> Report:
     """The report on a story in the world as the name server tells it."""
     told = story.world()
     async with World.live([nameserver]) as live:
-        return await judge_story(story, World(live.dns, told.smtp, told.vantage, told.clock))
+        return await judge_story(story, World(live.dns, told.smtp, told.vantage, told.clock, told.pages))
 
 
 @pytest.mark.parametrize("path", SERVED, ids=lambda p: str(p.relative_to(ROOT).with_suffix("")))
