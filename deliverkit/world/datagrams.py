@@ -2,9 +2,9 @@
 
 Sockets are connected, so that the kernel drops what comes from elsewhere and reports a refused port. Each query leaves
 by a socket picked at random, under a random id that is in use once on it (RFC 5452 §9.2); no socket lives long. Reading
-goes past asyncio's transports, which cost more than reading a DNS message does: one system call takes a datagram, and
-all that have come are taken at one waking of the loop. Loops that cannot watch sockets of ours (the Proactor loop of
-Windows) get a transport for each socket instead.
+goes past asyncio's transports, which cost more than reading a DNS message does: one system call says which sockets have
+datagrams, one takes each of them, and all that have come are taken at one waking of the loop. Loops that cannot watch
+sockets of ours (the Proactor loop of Windows) get a transport for each socket instead.
 
 What this file will not do: retry, keep time, or read a message beyond its id.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import itertools
 import os
 import select
 import socket
@@ -24,7 +25,7 @@ from deliverkit.world.resolvers import Server
 SOCKETS = 32  # a server; each has its own random port
 QUERIES_A_SOCKET = 256  # then it is replaced, so that no port lives long
 _LARGEST = 65535  # octets of a datagram
-_AT_ONCE = 64  # datagrams taken from one socket before the others get their turn
+_AT_ONCE = 64  # datagrams taken from one socket before the loop gets its turn
 _SEND_AGAIN_S = 0.002
 _CLOSED = "the socket was closed"
 
@@ -64,12 +65,12 @@ class Port:
 
     def ask(self, listener: Listener, query: bytes) -> int:
         """Send a query (given without its id), and return its id."""
-        ident = self._number()
-        while ident in self.waiting:
+        ident, waiting = self._number(), self.waiting
+        while ident in waiting:
             ident = self._number()
-        self.waiting[ident] = listener
+        waiting[ident] = listener
         self.left -= 1
-        self._outbox.put(self, ident, ident.to_bytes(2, "big") + query)
+        self._outbox.put(self, ident, query)
         return ident
 
     def send(self, ident: int, octets: bytes) -> None:
@@ -96,15 +97,14 @@ class Port:
         self.waiting.clear()
         for listener in waiting:
             listener.fail(why)
-        self._retire()
+        if self.left <= 0:
+            self.close()
 
     def release(self, ident: int) -> None:
         """The query is over; a spent socket closes with its last one."""
-        self.waiting.pop(ident, None)
-        self._retire()
-
-    def _retire(self) -> None:
-        if self.left <= 0 and not self.waiting:
+        waiting = self.waiting
+        waiting.pop(ident, None)
+        if self.left <= 0 and not waiting:
             self.close()
 
     def close(self) -> None:
@@ -126,16 +126,22 @@ class Outbox:
         self._loop = loop
         self._kept: list[tuple[Port, int, bytes]] = []
 
-    def put(self, port: Port, ident: int, octets: bytes) -> None:
-        """Send by and by."""
+    def put(self, port: Port, ident: int, query: bytes) -> None:
+        """Send a query by and by, under this id."""
         if not self._kept:
             self._loop.call_soon(self._flush)
-        self._kept.append((port, ident, octets))
+        self._kept.append((port, ident, query))
 
     def _flush(self) -> None:
         kept, self._kept = self._kept, []
-        for port, ident, octets in kept:
-            port.send(ident, octets)
+        for port, ident, query in kept:
+            port.send(ident, ident.to_bytes(2, "big") + query)
+
+
+def random_numbers() -> Callable[[], int]:
+    """Draws random numbers of 16 bits, from the system's source; many are fetched at a time."""
+    fetched = iter(lambda: array.array("H", os.urandom(2048)), None)
+    return itertools.chain.from_iterable(fetched).__next__
 
 
 class Channel:
@@ -149,13 +155,7 @@ class Channel:
         self._reader: _Reader = _Watch(loop, outbox) if watchable else _Transports(loop, outbox)
         self._ports: list[Port | None] = [None] * SOCKETS
         self._all: set[Port] = set()
-        self._numbers = array.array("H")
-
-    def _number(self) -> int:
-        """A random number of 16 bits, from the system's source."""
-        if not self._numbers:
-            self._numbers.frombytes(os.urandom(2048))
-        return self._numbers.pop()
+        self._number = random_numbers()
 
     def port(self) -> Port:
         """A socket picked at random. Raises Unreachable."""
@@ -193,7 +193,7 @@ class _Watch:
     def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self._loop = loop
         self._outbox = outbox
-        self._drains: dict[int, Callable[[], None]] = {}
+        self._watched: dict[int, tuple[Callable[[int], bytes], Port]] = {}
         try:
             self._epoll = select.epoll() if hasattr(select, "epoll") else None
         except OSError as bad:  # such as too many open files
@@ -211,25 +211,41 @@ class _Watch:
             closed(port)
 
         port = Port(number, self._outbox, sock.send, closing)
-        drain = _drainer(port, sock)
         if self._epoll is not None:
-            self._drains[watched] = drain
+            self._watched[watched] = sock.recv, port
             self._epoll.register(watched, select.EPOLLIN)
         else:
-            self._loop.add_reader(watched, drain)
+            self._loop.add_reader(watched, _drainer(port, sock))
         return port
 
     def _readable(self) -> None:
-        assert self._epoll is not None
-        for watched, _ in self._epoll.poll(0):
-            drain = self._drains.get(watched)
-            if drain is not None:  # it may have been closed by what another datagram said
-                drain()
+        """Take one datagram of each socket that has some, until none has: to try a socket in vain costs more."""
+        epoll, watched = self._epoll, self._watched
+        assert epoll is not None
+        for _ in range(_AT_ONCE):
+            readable = epoll.poll(0)
+            if not readable:
+                return
+            for number, _events in readable:
+                found = watched.get(number)
+                if found is None:  # closed by what another datagram said
+                    continue
+                receive, port = found
+                try:
+                    octets = receive(_LARGEST)
+                except (BlockingIOError, InterruptedError):
+                    continue
+                except OSError as bad:
+                    port.fail(bad.strerror or str(bad))
+                    continue
+                port.take(octets)
+            if epoll.closed:
+                return
 
     def _forget(self, watched: int) -> None:
         if self._epoll is None:
             self._loop.remove_reader(watched)
-        elif self._drains.pop(watched, None) is not None:
+        elif self._watched.pop(watched, None) is not None:
             self._epoll.unregister(watched)
 
     def close(self) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.answered import answer_of
 from deliverkit.world.begun import Begun, Done, awaited
 from deliverkit.world.datagrams import Unreachable
 from deliverkit.world.dnsmessage import Asked, BadQuestion, answers, asked, decode
 from deliverkit.world.dnsplain import Said
-from deliverkit.world.firstasking import FirstAsking, Here, answer
+from deliverkit.world.firstasking import FirstAsking, Here
 from deliverkit.world.health import Health, Servers, Turn
 from deliverkit.world.overlay import MAX_ALIASES, NO_NAME
 from deliverkit.world.perloop import PerLoop
@@ -71,13 +72,12 @@ class LiveDns:
 
     def begin(self, question: Question, done: Done) -> Begun:
         """Put one question on its way; ``done`` is called with its answer."""
+        here = self._here.get()
         try:
-            section = asked(question)
+            asking = FirstAsking(question, here, done)
         except BadQuestion:
             done(Answer(question, Status.NXDOMAIN, detail=NO_NAME))
             return _Ended()
-        here = self._here.get()
-        asking = FirstAsking(section, here, done)
         here.enter(asking)
         return asking
 
@@ -102,7 +102,7 @@ class LiveDns:
                 failed = Answer(question, Status.MALFORMED, server=shown, detail=_loop(question, aliases))
             elif told.complete:
                 elapsed = time.monotonic() - first.began
-                return answer(question, told, tuple(aliases), str(server), elapsed)
+                return answer_of(question, told, tuple(aliases), str(server), elapsed)
             else:
                 seen.update(told.aliases)
                 section = asked(Question(told.name, question.type))

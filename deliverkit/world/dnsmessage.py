@@ -8,7 +8,7 @@ believe. Nothing that a server sends raises here: it becomes a `Said` with ``pro
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from deliverkit.flow import Question
 from deliverkit.world.dnsplain import Said, read_plain
@@ -30,8 +30,9 @@ class BadQuestion(ValueError):
     """A question that cannot be put on the wire."""
 
 
-class Asked(NamedTuple):
-    """A question with its question section: name, type and class on the wire.
+@dataclass(slots=True)
+class Asked:
+    """A question with its question section: name, type and class on the wire. Nobody changes it.
 
     ``plain`` is its canonical name where that has only letters, digits, hyphens and underscores, or empty.
     """
@@ -42,8 +43,13 @@ class Asked(NamedTuple):
     plain: str
 
     def query(self, *, edns: bool) -> bytes:
-        """A recursive query that asks for the AD bit (RFC 6840 §5.7), without its id."""
-        return _EDNS_QUERY + self.section + _OPT if edns else _PLAIN_QUERY + self.section
+        """The query, without its id."""
+        return query(self.section, edns)
+
+
+def query(section: bytes, edns: bool) -> bytes:
+    """A recursive query that asks for the AD bit (RFC 6840 §5.7), without its id."""
+    return _EDNS_QUERY + section + _OPT if edns else _PLAIN_QUERY + section
 
 
 def _label(label: bytes) -> bytes:
@@ -60,7 +66,13 @@ def _plain_section(name: str) -> bytes:
 
 
 def asked(question: Question) -> Asked:
-    """Write the question section. Raises BadQuestion."""
+    """A question made ready. Raises BadQuestion."""
+    section, type_, plain = written(question)
+    return Asked(question, section, type_, plain)
+
+
+def written(question: Question) -> tuple[bytes, int, str]:
+    """The question section, the number of the type, and the name if it is plain: see `Asked`. Raises BadQuestion."""
     name, type_ = question.name, _TYPES.get(question.type) or type_number(question.type)
     try:
         first, _, rest = name.partition(".")
@@ -76,7 +88,7 @@ def asked(question: Question) -> Asked:
         plain = canonical(name) or ""
         if plain.encode("utf-8", "replace").translate(None, _LETTERS) or plain == ".":
             plain = ""
-    return Asked(question, section + (_ENDS.get(type_) or b"\0" + type_.to_bytes(2, "big") + _IN), type_, plain)
+    return section + (_ENDS.get(type_) or b"\0" + type_.to_bytes(2, "big") + _IN), type_, plain
 
 
 def encode(question: Question, ident: int, *, edns: bool = True) -> bytes:
@@ -105,8 +117,7 @@ def answers(octets: bytes, ident: int) -> bool:
 
 def decode(octets: bytes, asked: Asked) -> Said | None:
     """Read a response; None when it answers another question and must be ignored."""
-    _, section, type_, plain = asked
-    said = read_plain(octets, section, plain, type_) if plain else None
+    said = read_plain(octets, asked.section, asked.plain, asked.type) if asked.plain else None
     if said is None:
         from deliverkit.world.dnsodd import read_odd
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,102 +76,129 @@ class Said:
     problem: str = ""
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """This message is for dnspython."""
 
 
+Read: TypeAlias = "tuple[bool, tuple[Any, ...], int | None, tuple[str, ...], str, bool, bool]"
+"""What a plain response says: that there is no such name, records, TTL, aliases, the name at their end, AD; and whether
+that ends the question: an alias left unresolved and a lame server do not."""
+
+
 def read_plain(octets: bytes, asked: bytes, name: str, type_: int) -> Said | None:
-    """What a plain response says; None for anything unusual, also for a response to another question.
+    """What a plain response says; None for anything unusual, also for a response to another question."""
+    try:
+        no_name, records, ttl, chain, owner, authentic, final = read(octets, asked, name, type_)
+    except Exception:  # most often Unusual, or an offset beyond the end; dnspython says what it is
+        return None
+    return Said(
+        rcode="NXDOMAIN" if no_name else "NOERROR",
+        records=records,
+        ttl=ttl,
+        aliases=chain,
+        name=owner,
+        complete=final or not chain,
+        authentic=authentic,
+        lame=not (final or chain),
+    )
+
+
+def read(octets: bytes, asked: bytes, name: str, type_: int) -> Read:
+    """Read a plain response. Any exception says that it is unusual, also that it answers another question.
 
     ``asked`` is the question section that was sent, ``name`` its canonical name, ``type_`` its type.
     """
-    try:
-        return _read(octets, asked, name, type_)
-    except Exception:  # most often _Unusual, or an offset beyond the end; dnspython says what it is
-        return None
-
-
-def _read(octets: bytes, asked: bytes, name: str, type_: int) -> Said:
     flags, questions, answers, authorities, additionals = _HEAD.unpack_from(octets, 2)
     no_name = _NO_NAME[flags & _MASK]
     at = 12 + len(asked)
-    if questions != 1 or (octets[12:at] != asked and not _same_question(octets[12:at], asked)):
-        raise _Unusual
+    if questions != 1 or not (octets.startswith(asked, 12) or _same_question(octets[12:at], asked)):
+        raise Unusual
     if authorities == 1 and not answers:
-        no = (octets[at:], at, name.partition(".")[2], additionals)
-        if (ttl_known := _noes.get(no)) is not None:
-            return _no(no_name, ttl_known, name, flags)
+        return no_name, (), _no(octets, at, name, additionals), (), name, flags & _AD != 0, True
     names: Names = [(12, 12 + len(name), name, 0)]
-    records: dict[Any, None] = {}  # a set that keeps its order: the same record twice is one (RFC 2181 §5)
-    chain: list[str] = []
-    owner, ttl = name, _LARGEST_TTL
-    left = answers
-    while left and octets[at : at + 6] == b"\xc0\x0c" + asked[-4:]:  # what was asked, by a pointer to the question
+    found: dict[Any, None] = {}  # a set that keeps its order: the same record twice is one (RFC 2181 §5)
+    pointed = b"\xc0\x0c" + asked[-4:]  # the name asked, by a pointer to the question; type and class
+    owner, ttl, left = name, _LARGEST_TTL, answers
+    while left and octets.startswith(pointed, at):
         seconds, size = _TAIL.unpack_from(octets, at + 6)
         at, end = at + 12, at + 12 + size
         if seconds > _LARGEST_TTL or end > len(octets):
-            raise _Unusual
-        records[_READERS[type_](octets, at, end, names)] = None
+            raise Unusual
+        found[_READERS[type_](octets, at, end, names)] = None
         if seconds < ttl:
             ttl = seconds
         at = end
         left -= 1
-    for _ in range(left):
-        found, kind, seconds, at, end = _record(octets, at, names)
-        if found != owner:
-            raise _Unusual
-        if kind == type_:
-            records[_READERS[kind](octets, at, end, names)] = None
-        elif kind == CNAME and not records and len(chain) < MAX_CHAIN:
-            owner = _whole_name(octets, at, end, names)
-            if owner == name or owner in chain:
-                raise _Unusual
-            chain.append(owner)
-        else:
-            raise _Unusual
-        if seconds < ttl:
-            ttl = seconds
-        at = end
+    chain: tuple[str, ...] = ()
+    if left:
+        chain, ttl, at = _by_aliases(octets, at, left, type_, names, found, ttl)
+        owner = chain[-1] if chain else name
     says_no = False
-    if records:
+    if found:
         if no_name or (answers - len(chain) > 1 and type_ in _SINGLE):
-            raise _Unusual
+            raise Unusual
         if authorities:
             at = _skip(octets, at, authorities, names, _SERVERS)
     elif authorities == 1:
         ttl, at = _soa(octets, at, names)
         says_no = True
     elif authorities:
-        raise _Unusual
-    if additionals == 1 and octets[at:] in _COMMON_OPT:
-        at = len(octets)
-    elif additionals:
-        at = _skip_additional(octets, at, additionals, names)
-    if at != len(octets):
-        raise _Unusual
-    if says_no and not answers:
-        if len(octets) > _LONGEST_NO:
-            return _no(no_name, ttl, name, flags)
+        raise Unusual
+    _end(octets, at, additionals, names)
+    told = bool(found) or says_no
+    final = told or no_name or (not chain and flags & (_AA | _RA) != 0)  # RFC 2308 §2.1, §2.2
+    return no_name, tuple(found), ttl if told else None, chain, owner, flags & _AD != 0, final
+
+
+def _by_aliases(
+    octets: bytes, at: int, left: int, type_: int, names: Names, found: dict[Any, None], ttl: int
+) -> tuple[tuple[str, ...], int, int]:
+    """The other records of an answer, whatever way their names are written: the aliases, the least TTL, the end."""
+    name = owner = names[0][2]
+    chain: list[str] = []
+    for _ in range(left):
+        of, kind, seconds, at, end = _record(octets, at, names)
+        if of != owner:
+            raise Unusual
+        if kind == type_:
+            found[_READERS[kind](octets, at, end, names)] = None
+        elif kind == CNAME and not found and len(chain) < MAX_CHAIN:
+            owner = _whole_name(octets, at, end, names)
+            if owner == name or owner in chain:
+                raise Unusual
+            chain.append(owner)
+        else:
+            raise Unusual
+        if seconds < ttl:
+            ttl = seconds
+        at = end
+    return tuple(chain), ttl, at
+
+
+def _no(octets: bytes, at: int, name: str, additionals: int) -> int:
+    """How long a plain "no" may be remembered: all of it stands in the SOA after the question, at ``at``."""
+    no = (octets[at:], at, name.partition(".")[2], additionals)
+    known = _noes.get(no)
+    if known is not None:
+        return known
+    names: Names = [(12, 12 + len(name), name, 0)]
+    ttl, end = _soa(octets, at, names)
+    _end(octets, end, additionals, names)
+    if len(octets) <= _LONGEST_NO:
         if len(_noes) >= _MOST_NOES:
             _noes.clear()
         _noes[no] = ttl
-        return _no(no_name, ttl, name, flags)
-    return Said(
-        "NXDOMAIN" if no_name else "NOERROR",
-        tuple(records),
-        ttl if records or says_no else None,
-        tuple(chain),
-        owner,
-        bool(records) or not chain or says_no or no_name,  # RFC 2308 §2.1, §2.2
-        False,
-        flags & _AD != 0,
-        not (records or chain or says_no or no_name or flags & (_AA | _RA)),
-    )
+    return ttl
 
 
-def _no(no_name: bool, ttl: int, name: str, flags: int) -> Said:
-    """A plain "no": the SOA says how long it may be remembered."""
-    return Said("NXDOMAIN" if no_name else "NOERROR", (), ttl, (), name, True, False, flags & _AD != 0, False)
+def _end(octets: bytes, at: int, additionals: int, names: Names) -> None:
+    """See to it that the message ends after its additional section."""
+    if additionals == 1 and octets[at:] in _COMMON_OPT:
+        return
+    if additionals:
+        at = _skip_additional(octets, at, additionals, names)
+    if at != len(octets):
+        raise Unusual
 
 
 def _same_question(echo: bytes, asked: bytes) -> bool:
@@ -191,7 +219,7 @@ def _name(octets: bytes, at: int, names: Names) -> tuple[str, int]:
         if size >= 0xC0:
             break
         if size > 63:
-            raise _Unusual
+            raise Unusual
         stop = at + 1 + size
         labels.append(octets[at + 1 : stop])  # one cut off by the end of the message has nothing after it
         at = stop
@@ -199,13 +227,13 @@ def _name(octets: bytes, at: int, names: Names) -> tuple[str, int]:
         return (_pointed(octets, at, names)[0], at + 2) if size else ("", at + 1)
     literal = b".".join(labels)
     if literal.translate(None, _LETTERS) or literal.count(b".") != len(labels) - 1:
-        raise _Unusual
+        raise Unusual
     text, hops, end = str(literal, "ascii").lower(), 0, at + 1
     if size:
         rest, hops = _pointed(octets, at, names)
         text, hops, end = f"{text}.{rest}", hops + 1, at + 2
     if len(text) > _LONGEST_NAME or hops > _MOST_HOPS:
-        raise _Unusual
+        raise Unusual
     names.append((begin, at, text, hops))
     return text, end
 
@@ -221,14 +249,14 @@ def _pointed(octets: bytes, at: int, names: Names) -> tuple[str, int]:
             at = to - begin
             if not at or text[at - 1] == ".":
                 return text[at:], hops
-    raise _Unusual
+    raise Unusual
 
 
 def _whole_name(octets: bytes, at: int, end: int, names: Names) -> str:
     """Data that is one name."""
     text, stop = _name(octets, at, names)
     if stop != end:
-        raise _Unusual
+        raise Unusual
     return text or "."
 
 
@@ -244,7 +272,7 @@ def _record(octets: bytes, at: int, names: Names) -> tuple[str, int, int, int, i
     kind, class_, ttl, size = _RECORD.unpack_from(octets, at)
     end = at + 10 + size
     if class_ != _IN or ttl > _LARGEST_TTL or end > len(octets):
-        raise _Unusual
+        raise Unusual
     return owner or ".", kind, ttl, at + 10, end
 
 
@@ -252,7 +280,7 @@ def _soa(octets: bytes, at: int, names: Names) -> tuple[int, int]:
     """How long "no" may be remembered: the lesser of the SOA's TTL and its minimum (RFC 2308 §5)."""
     _, kind, ttl, at, end = _record(octets, at, names)
     if kind != SOA:
-        raise _Unusual
+        raise Unusual
     return min(ttl, _soa_data(octets, at, end, names)[-1]), end
 
 
@@ -261,7 +289,7 @@ def _skip(octets: bytes, at: int, count: int, names: Names, kinds: frozenset[int
     for _ in range(count):
         _, kind, _, at, end = _record(octets, at, names)
         if kind not in kinds:
-            raise _Unusual
+            raise Unusual
         _READERS[kind](octets, at, end, names)
         at = end
     return at
@@ -271,7 +299,7 @@ def _skip_additional(octets: bytes, at: int, count: int, names: Names) -> int:
     """Where the additional section ends: addresses, and one OPT at its end."""
     if opt := _PLAIN_OPT.match(octets, at if count == 1 else max(len(octets) - 11, at)):
         if count > 1 and _skip(octets, at, count - 1, names, _ADDRESSES) != opt.start():
-            raise _Unusual
+            raise Unusual
         return opt.end()
     return _skip(octets, at, count, names, _ADDRESSES)
 
@@ -290,20 +318,22 @@ def _texts(octets: bytes, at: int, end: int, _: Names) -> tuple[bytes, ...]:
         strings.append(octets[at + 1 : stop])
         at = stop
     if at != end or not strings:
-        raise _Unusual
+        raise Unusual
     return tuple(strings)
 
 
 def _ipv4(octets: bytes, at: int, end: int, _: Names) -> str:
     if end - at != 4:
-        raise _Unusual
+        raise Unusual
     return f"{octets[at]}.{octets[at + 1]}.{octets[at + 2]}.{octets[at + 3]}"
 
 
 def _ipv6(octets: bytes, at: int, end: int, _: Names) -> str:
     if end - at != 16:
-        raise _Unusual
-    return str(ipaddress.IPv6Address(octets[at:end]))
+        raise Unusual
+    if octets[at]:
+        return socket.inet_ntop(socket.AF_INET6, octets[at:end])
+    return str(ipaddress.IPv6Address(octets[at:end]))  # `inet_ntop` writes some of these with a dotted end
 
 
 def _mx(octets: bytes, at: int, end: int, names: Names) -> tuple[int, str]:
@@ -314,13 +344,13 @@ def _soa_data(octets: bytes, at: int, end: int, names: Names) -> tuple[Any, ...]
     mname, at = _name(octets, at, names)
     rname, at = _name(octets, at, names)
     if at + 20 != end:
-        raise _Unusual
+        raise Unusual
     return (mname or ".", rname or ".", *_TIMES.unpack_from(octets, at))
 
 
 def _tlsa(octets: bytes, at: int, end: int, _: Names) -> tuple[int, int, int, bytes]:
     if end - at != _HASHED.get(octets[at + 2], 0) + 3:
-        raise _Unusual
+        raise Unusual
     return octets[at], octets[at + 1], octets[at + 2], octets[at + 3 : end]
 
 

@@ -13,13 +13,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
-from deliverkit.flow import Answer, Question, Source, Status
+from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.answered import answer_of, is_plain, read_answer
 from deliverkit.world.begun import Done, report
 from deliverkit.world.datagrams import Channel, Port, Unreachable
-from deliverkit.world.dnsmessage import Asked, decode
+from deliverkit.world.dnsmessage import Asked, decode, query, written
 from deliverkit.world.dnsplain import Said
 from deliverkit.world.dnstcp import Connections
 from deliverkit.world.health import Servers, Turn
@@ -55,8 +55,10 @@ class Here:
         else:
             self._queue.append(asking)
 
-    def leave(self) -> None:
-        """Make room for the next question."""
+    def leave(self, asking: FirstAsking) -> None:
+        """A question is over: make room for the next."""
+        self.first.pop(asking, None)
+        asking.inside = False
         if self._queue:
             self._queue.popleft().send()
         else:
@@ -115,51 +117,66 @@ class Here:
 
 
 class FirstAsking:
-    """One question on its way, from its first datagram on."""
+    """One question on its way, from its first datagram on. Raises BadQuestion."""
 
-    __slots__ = ("_health", "_ident", "_inside", "_port", "_task", "asked", "began", "done", "heard", "here", "plan")
+    __slots__ = (
+        "_health", "_ident", "_plain", "_port", "_section", "_task", "_type", "began", "done", "heard", "here",
+        "inside", "plan", "question",
+    )  # fmt: skip
 
-    def __init__(self, asked: Asked, here: Here, done: Done) -> None:
-        self.asked = asked
+    def __init__(self, question: Question, here: Here, done: Done) -> None:
+        self.question = question
+        self._section, self._type, self._plain = written(question)
         self.here = here
         self.done = done
         self.heard: asyncio.Future[Said] | None = None  # of the task that goes on
-        self._inside = False
+        self.inside = False  # it is our turn
         self._port: Port | None = None
         self._task: asyncio.Task[Answer] | None = None
 
     @property
-    def question(self) -> Question:
-        """What is asked."""
-        return self.asked.question
+    def asked(self) -> Asked:
+        """The question made ready, for whoever goes on with it."""
+        return Asked(self.question, self._section, self._type, self._plain)
 
     def send(self) -> None:
         """It is our turn: send the first datagram, to the server of the first turn of the plan."""
-        self._inside = True
+        here = self.here
+        self.inside = True
         self.began = time.monotonic()
-        self.plan = self.here.servers.plan()
-        if not self.plan:  # every server is known to be dead
+        self.plan = plan = here.servers.plan()
+        if not plan:  # every server is known to be dead
             self._go_on()
             return
-        turn = self.plan[0]
+        turn = plan[0]
         self._health = health = turn.health
         try:
-            self._port = port = self.here.channel(turn).port()
+            self._port = port = here.channel(turn).port()
         except Unreachable as why:
             self.fail(str(why))
             return
         health.asked()
-        self.here.wait(self)
-        self._ident = port.ask(self, self.asked.query(edns=turn.edns))
+        here.wait(self)
+        self._ident = port.ask(self, query(self._section, turn.edns))
 
     def hear(self, octets: bytes) -> None:
         """A response came."""
+        health = self._health
+        health.answered()
+        if self.heard is None and self._plain:  # nobody went on, and nobody will have to, most often
+            elapsed = time.monotonic() - self.began
+            answer = read_answer(
+                octets, self.question, self._section, self._plain, self._type, health.shown, elapsed
+            )  # fmt: skip
+            if answer is not None:
+                self.close()
+                self.here.leave(self)
+                self.done(answer)
+                return
         said = decode(octets, self.asked)
-        self._health.answered()
-        if said is None:
-            return
-        self.close()
-        self._told(said)
+        if said is not None:
+            self.close()
+            self._told(said)
 
     def fail(self, why: str) -> None:
         """The network failed."""
@@ -171,12 +188,12 @@ class FirstAsking:
             if not self.heard.done():
                 self.heard.set_result(said)
             return
-        self.here.first.pop(self, None)
         if is_plain(said):
             elapsed = time.monotonic() - self.began
-            self._leave()
-            self.done(answer(self.asked.question, said, said.aliases, self._health.shown, elapsed))
+            self.here.leave(self)
+            self.done(answer_of(self.question, said, said.aliases, self._health.shown, elapsed))
         else:
+            self.here.first.pop(self, None)
             self._go_on()
             assert self.heard is not None
             self.heard.set_result(said)
@@ -194,7 +211,7 @@ class FirstAsking:
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         del self.here.later[task]
         self.close()
-        self._leave()
+        self.here.leave(self)
         report(task, self.done)
 
     def close(self) -> None:
@@ -209,52 +226,7 @@ class FirstAsking:
         self.close()
         if self._task is not None:
             self._task.cancel()  # leaves when it has ended
-        elif self._inside:
-            self._leave()
+        elif self.inside:
+            self.here.leave(self)
         else:
             self.here.forget(self)
-
-    def _leave(self) -> None:
-        self._inside = False
-        self.here.leave()
-
-
-def is_plain(said: Said) -> bool:
-    """True if a response is an answer, whole and final."""
-    return (
-        said.complete
-        and (said.rcode == "NOERROR" or said.rcode == "NXDOMAIN")
-        and not (said.problem or said.truncated or said.lame or said.loop)
-    )
-
-
-_OK, _NODATA, _NXDOMAIN = Status.OK, Status.NODATA, Status.NXDOMAIN
-
-
-@dataclass(slots=True)
-class _Unfrozen:
-    """An `Answer` while it is made. A frozen dataclass takes three times as long to fill as one that is not."""
-
-    question: Question
-    status: Status
-    records: tuple[Any, ...]
-    ttl: int | None
-    aliases: tuple[str, ...]
-    authentic: bool
-    server: str | None
-    detail: str
-    extended_errors: tuple[tuple[int, str], ...]
-    sources: tuple[Source, ...]
-    elapsed_s: float
-
-
-def answer(question: Question, said: Said, aliases: tuple[str, ...], server: str, elapsed_s: float) -> Answer:
-    """What a plain response answers."""
-    no = _NXDOMAIN if said.rcode == "NXDOMAIN" else _NODATA
-    made: Any = _Unfrozen(
-        question, _OK if said.records else no, said.records, said.ttl, aliases, said.authentic, server, "",
-        said.extended_errors, (), elapsed_s,
-    )  # fmt: skip
-    made.__class__ = Answer  # the same slots in the same order: tests/world/test_firstasking.py sees to it
-    answered: Answer = made
-    return answered

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.begun import Begun, Done, Outcome, awaited, beginning
@@ -25,6 +25,7 @@ NEGATIVE_S = 300  # of a "no" without SOA
 FAILURE_S = 10  # a failure is believed for one audit, not for the next
 _OK, _NODATA, _NXDOMAIN = Status.OK, Status.NODATA, Status.NXDOMAIN
 
+T = TypeVar("T")
 
 _Key: TypeAlias = "tuple[str, str]"
 """Canonical name and type."""
@@ -36,44 +37,54 @@ class _Flight:
     ``open`` are the flights of the loop, by key.
     """
 
-    __slots__ = ("alone", "begun", "done", "door", "key", "open", "others", "question")
+    __slots__ = ("begun", "done", "door", "key", "open", "others", "question")
 
     def __init__(self, door: SharedDoor, open_: dict[_Key, _Flight], key: _Key, question: Question, done: Done) -> None:
         self.door = door
         self.open = open_
         self.key = key
         self.question = question
-        self.done = done
-        self.alone = True  # the first still waits
-        self.others: list[_Waiter] = []
+        self.done: Done | None = done  # of the first, while it still waits
+        self.others: list[_Waiter] | None = None
         self.begun: Begun | None = None
 
     def landed(self, outcome: Outcome) -> None:
         """It was answered."""
-        if self.open.get(self.key) is self:
-            del self.open[self.key]
+        self.begun = None  # which knows us: two that know each other would stay until the collector of cycles comes
+        key, open_ = self.key, self.open
+        if open_.get(key) is self:
+            del open_[key]
         if isinstance(outcome, Answer):
-            self.door.keep(self.key, outcome)
+            self.door.keep(key, outcome)
         self.tell(outcome)
 
     def tell(self, outcome: Outcome) -> None:
         """Tell everybody who waits, once."""
-        others, self.others = self.others, []
-        if self.alone:
-            self.alone = False
-            self.done(_asked_as(self.question, outcome) if isinstance(outcome, Answer) else outcome)
-        for one in others:
-            one.done(_asked_as(one.question, outcome) if isinstance(outcome, Answer) else outcome)
+        first, self.done = self.done, None
+        others, self.others = self.others, None
+        if first is not None:
+            first(_asked_as(self.question, outcome))
+        if others:
+            for one in others:
+                one.done(_asked_as(one.question, outcome))
+
+    def join(self, question: Question, done: Done) -> Begun:
+        """One more waits for the answer."""
+        waiter = _Waiter(question, done, self)
+        if self.others is None:
+            self.others = []
+        self.others.append(waiter)
+        return waiter
 
     def cancel(self) -> None:
         """The first waits no more."""
-        if self.alone:
-            self.alone = False
+        if self.done is not None:
+            self.done = None
             self.left()
 
     def left(self) -> None:
         """Somebody left; the last to leave ends the flight."""
-        if not (self.alone or self.others) and self.open.get(self.key) is self:
+        if self.done is None and not self.others and self.open.get(self.key) is self:
             del self.open[self.key]
             if self.begun is not None:
                 self.begun.cancel()
@@ -90,8 +101,9 @@ class _Waiter:
         self.flight = flight
 
     def cancel(self) -> None:
-        if self in self.flight.others:
-            self.flight.others.remove(self)
+        others = self.flight.others
+        if others and self in others:
+            others.remove(self)
             self.flight.left()
 
 
@@ -105,11 +117,11 @@ class _Answered:
 _ANSWERED = _Answered()
 
 
-def _asked_as(question: Question, answer: Answer) -> Answer:
-    """The answer to the question as it was written."""
-    if answer.question is question or answer.question == question:
-        return answer
-    return replace(answer, question=question)
+def _asked_as(question: Question, outcome: T) -> T:
+    """The answer to the question as it was written; what is no answer stays what it is."""
+    if not isinstance(outcome, Answer) or outcome.question is question or outcome.question == question:
+        return outcome
+    return replace(outcome, question=question)
 
 
 class SharedDoor:
@@ -126,29 +138,32 @@ class SharedDoor:
 
     async def ask(self, question: Question) -> Answer:
         """The remembered answer, the one under way, or a new one."""
-        answer = self._remembered((canonical(question.name) or question.name, question.type))
+        answer = self._remembered((question.name, question.type))
         return await awaited(self, question) if answer is None else _asked_as(question, answer)
 
     def begin(self, question: Question, done: Done) -> Begun:
         """The same by callback. The last to leave a flight ends it."""
-        name = canonical(question.name) or question.name
-        key = (name, question.type)
+        key = question.name, question.type
         answer = self._remembered(key)
+        if answer is None:
+            name = canonical(question.name) or question.name
+            if name != question.name:
+                key = name, question.type
+                answer = self._remembered(key)
         if answer is not None:
             done(_asked_as(question, answer))
             return _ANSWERED
         flights = self._flights.get()
         flight = flights.get(key)
         if flight is not None:
-            waiter = _Waiter(question, done, flight)
-            flight.others.append(waiter)
-            return waiter
+            return flight.join(question, done)
         flight = flights[key] = _Flight(self, flights, key, question, done)
-        asked = question if name == question.name else Question(name, question.type)
+        asked = question if key[0] == question.name else Question(*key)
         flight.begun = self._below.begin(asked, flight.landed)
         return flight
 
     def _remembered(self, key: _Key) -> Answer | None:
+        """What is kept under a key, for its time. A name as somebody spelt it is a key if it is canonical."""
         kept = self._kept.get(key)
         if kept is None:
             return None

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deliverkit.flow import Question
+from deliverkit.world.answered import answer_of, is_plain, read_answer
 from deliverkit.world.dnsmessage import Asked, asked
 from deliverkit.world.dnsodd import read_odd
 from deliverkit.world.dnsplain import Said, read_plain
@@ -38,6 +39,12 @@ SHAPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "SPF": ("example.com", "SPF", ';ANSWER\nE. 60 IN SPF "v=spf1 -all"', {}),
     "A": ("example.com", "A", ";ANSWER\nE. 60 IN A 192.0.2.1\nE. 50 IN A 192.0.2.255", {"flags": "QR AA AD"}),
     "AAAA": ("example.com", "AAAA", ";ANSWER\nE. 60 IN AAAA ::ffff:192.0.2.1\nE. 60 IN AAAA 2001:db8:0:1::", {}),
+    "AAAA of every spelling": (
+        "example.com", "AAAA", ";ANSWER\n" + "".join(f"E. 60 IN AAAA {a}\n" for a in (
+            "::", "::1", "::192.0.2.1", "::ffff:0:0", "2001:db8::", "2001:0:0:1::1", "1:0:0:2:0:0:3:4",
+            "1:2:3:4:5:6:0:8", "100:0:0:0:0:ffff:c000:201", "64:ff9b::192.0.2.33", "FE80::ABCD", "1:0:2:0:3:0:4:0",
+        )), {},
+    ),
     "NS": ("example.com", "NS", ";ANSWER\nE. 60 IN NS a.E.\nE. 60 IN NS b.a.E.\nE. 60 IN NS .", {}),
     "SOA": ("example.com", "SOA", f";ANSWER\n{SOA}", {}),
     "PTR": ("1.2.0.192.in-addr.arpa", "PTR", ";ANSWER\nE. 60 IN PTR mx.example.com.", {}),
@@ -89,7 +96,7 @@ def test_plain_responses_read_as_dnspython_reads_them(shape: str) -> None:
     octets, question = shaped(*SHAPES[shape])
     said = by_hand(octets, question)
     assert said is not None
-    assert said == read_odd(octets, question.question)
+    agree(octets, question)
 
 
 ODD: dict[str, tuple[str, str, str, dict[str, str]]] = {
@@ -146,9 +153,14 @@ WIRES = [shaped(*shape) for shape in (*SHAPES.values(), *ODD.values())]
 
 
 def agree(octets: bytes, question: Asked) -> None:
-    """The short way is silent, or says exactly what the long way says."""
+    """The short way is silent, or says exactly what the long way says; so does the answer that is made at once."""
     said = by_hand(octets, question)
     assert said is None or said == read_odd(octets, question.question)
+    answer = read_answer(octets, question.question, question.section, question.plain, question.type, "192.0.2.53", 0.5)
+    if said is None or not is_plain(said):
+        assert answer is None
+    else:
+        assert answer == answer_of(question.question, said, said.aliases, "192.0.2.53", 0.5)
 
 
 @settings(max_examples=400)

@@ -1,4 +1,4 @@
-"""What the first asking makes of a response."""
+"""Answers that are made quickly are answers like all others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from deliverkit.flow import Answer, Question, Status
+from deliverkit.world.answered import _Unfrozen, answer_of, is_plain, read_answer
+from deliverkit.world.dnsmessage import asked
 from deliverkit.world.dnsplain import Said
-from deliverkit.world.firstasking import _Unfrozen, answer, is_plain
 
 QUESTION = Question("example.com", "A")
 
@@ -17,12 +18,11 @@ def test_an_answer_made_quickly_is_an_answer_like_any_other() -> None:
     """The same fields in the same order; equal, hashable and frozen."""
     shape = [(field.name, field.type) for field in dataclasses.fields(_Unfrozen)]
     assert shape == [(field.name, field.type) for field in dataclasses.fields(Answer)]
-    said = Said(records=("192.0.2.1",), ttl=60, authentic=True, extended_errors=((3, "stale"),))
-    made = answer(QUESTION, said, ("a.example",), "192.0.2.53", 0.5)
-    slow = Answer(
-        QUESTION, Status.OK, ("192.0.2.1",), 60, ("a.example",), True, "192.0.2.53",
-        extended_errors=((3, "stale"),), elapsed_s=0.5,
-    )  # fmt: skip
+    section = asked(QUESTION).section
+    octets = b"\0\7\x81\xa0\0\1\0\1\0\0\0\0" + section + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+    made = read_answer(octets, QUESTION, section, "example.com", 1, "192.0.2.53", 0.5)
+    slow = Answer(QUESTION, Status.OK, ("192.0.2.1",), 60, (), True, "192.0.2.53", elapsed_s=0.5)
+    assert made is not None
     assert type(made) is Answer
     assert made == slow
     assert hash(made) == hash(slow)
@@ -42,7 +42,7 @@ def test_an_answer_made_quickly_is_an_answer_like_any_other() -> None:
 def test_absence_has_two_kinds(said: Said, status: Status) -> None:
     """Told apart by the response code."""
     assert is_plain(said)
-    assert answer(QUESTION, said, (), "192.0.2.53", 0.0).status is status
+    assert answer_of(QUESTION, said, (), "192.0.2.53", 0.0).status is status
 
 
 @pytest.mark.parametrize(
