@@ -70,7 +70,10 @@ class Port:
             ident = self._number()
         waiting[ident] = listener
         self.left -= 1
-        self._outbox.put(self, ident, query)
+        outbox = self._outbox
+        if not outbox.kept:
+            outbox.wake()
+        outbox.kept.append((self, ident, query))
         return ident
 
     def send(self, ident: int, octets: bytes) -> None:
@@ -124,16 +127,14 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._kept: list[tuple[Port, int, bytes]] = []
+        self.kept: list[tuple[Port, int, bytes]] = []  # queries, and the ids under which they leave
 
-    def put(self, port: Port, ident: int, query: bytes) -> None:
-        """Send a query by and by, under this id."""
-        if not self._kept:
-            self._loop.call_soon(self._flush)
-        self._kept.append((port, ident, query))
+    def wake(self) -> None:
+        """Send what will be kept by the end of this turn."""
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        kept, self._kept = self._kept, []
+        kept, self.kept = self.kept, []
         for port, ident, query in kept:
             port.send(ident, ident.to_bytes(2, "big") + query)
 

@@ -51,11 +51,13 @@ class _Flight:
     def landed(self, outcome: Outcome) -> None:
         """It was answered."""
         self.begun = None  # which knows us: two that know each other would stay until the collector of cycles comes
-        key, open_ = self.key, self.open
-        if open_.get(key) is self:
-            del open_[key]
-        if isinstance(outcome, Answer):
-            self.door.keep(key, outcome)
+        self.open.pop(self.key, None)
+        if type(outcome) is Answer:
+            self.door.keep(self.key, outcome)
+            if self.others is None and self.done is not None and outcome.question is self.question:
+                done, self.done = self.done, None
+                done(outcome)
+                return
         self.tell(outcome)
 
     def tell(self, outcome: Outcome) -> None:
@@ -144,13 +146,9 @@ class SharedDoor:
     def begin(self, question: Question, done: Done) -> Begun:
         """The same by callback. The last to leave a flight ends it."""
         key = question.name, question.type
-        answer = self._remembered(key)
-        if answer is None:
-            name = canonical(question.name) or question.name
-            if name != question.name:
-                key = name, question.type
-                answer = self._remembered(key)
-        if answer is not None:
+        if key not in self._kept and (name := canonical(question.name) or question.name) != question.name:
+            key = name, question.type
+        if key in self._kept and (answer := self._remembered(key)) is not None:
             done(_asked_as(question, answer))
             return _ANSWERED
         flights = self._flights.get()
@@ -158,7 +156,7 @@ class SharedDoor:
         if flight is not None:
             return flight.join(question, done)
         flight = flights[key] = _Flight(self, flights, key, question, done)
-        asked = question if key[0] == question.name else Question(*key)
+        asked = question if key[0] is question.name else Question(*key)
         flight.begun = self._below.begin(asked, flight.landed)
         return flight
 

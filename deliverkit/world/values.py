@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import dns.rdata
 
+_CANONICAL = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)  # most names that are asked for
 _PLAIN = re.compile(r"[!-\[\]-~]*", re.ASCII)  # printable, no blank, no backslash
 _ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
 TEXT_TYPES = frozenset({"TXT", "SPF"})
@@ -94,6 +95,8 @@ def _label_text(label: bytes) -> str:
 
 def canonical(text: str) -> str | None:
     """The form of a name that is compared and shown, or None when the text can be no DNS name."""
+    if len(text) < 64 and _CANONICAL.fullmatch(text):
+        return text
     if _PLAIN.fullmatch(text) and len(text) < 64 and ".." not in text and text[:1] != ".":
         return text.removesuffix(".").lower() or None
     found = split_labels(text)
