@@ -1,9 +1,10 @@
 """The DNS door against dnsperf, dnspython and aiodns. ``python -m tests.bench.bench_dns``.
 
 NSD (or Knot) serves generated domains on loopback, pinned to one CPU; each client is pinned to another and asks what
-audits ask. Rounds are interleaved; ratios are medians of same-round ratios. Bars: the whole door on one core at least
-15 times dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that
-DELIVERKIT_PEER_PYTHON names (or this one) can import it.
+audits ask, as users of its library do: coroutines for the resolvers, flows (what `World.run` drives) for the doors.
+Rounds are interleaved; ratios are medians of same-round ratios. Bars: the whole door on one core at least 15 times
+dnspython's asynchronous resolver, and 0.4 of dnsperf. aiodns is measured where the Python that DELIVERKIT_PEER_PYTHON
+names (or this one) can import it.
 """
 
 from __future__ import annotations
@@ -198,6 +199,7 @@ def report(table: list[Row], server: str, total: int, took: float) -> None:
         f"{server} on loopback, pinned to one CPU, clients to another; {DOMAINS} domains, {total} questions, "
         f"{WINDOW} open at a time; {ROUNDS} interleaved rounds after one to warm up ({took:.0f} s); medians, "
         "ratios within rounds. Slow clients are given fewer of the questions.",
+        "Resolvers are asked by coroutines, our doors by flows, as audits ask them: both are the usual way of the library.",
         "The bar is for the last row, the door that audits use: at least 15 times dnspython, at least 0.4 of dnsperf.",
     ]
     notes += [f"{row.name} was not measured: {row.missing}." for row in table if row.missing]
