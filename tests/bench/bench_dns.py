@@ -199,7 +199,7 @@ def report(table: list[Row], server: str, total: int, took: float) -> None:
         f"{server} on loopback, pinned to one CPU, clients to another; {DOMAINS} domains, {total} questions, "
         f"{WINDOW} open at a time; {ROUNDS} interleaved rounds after one to warm up ({took:.0f} s); medians, "
         "ratios within rounds. Slow clients are given fewer of the questions.",
-        "Resolvers are asked by coroutines, our doors by flows, as audits ask them: both are the usual way of the library.",
+        "Resolvers are asked by coroutines, our doors by flows, as audits do: each in the usual way of its library.",
         "The bar is for the last row, the door that audits use: at least 15 times dnspython, at least 0.4 of dnsperf.",
     ]
     notes += [f"{row.name} was not measured: {row.missing}." for row in table if row.missing]
