@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
+    from deliverkit.config import Config
     from deliverkit.engine.checkhost import CheckHost
     from deliverkit.engine.diff import Comparison
     from deliverkit.engine.verify import Verification
@@ -25,6 +26,7 @@ __all__ = [
     "World",
     "__version__",
     "audit",
+    "check",
     "check_host",
     "diff",
     "discover_dmarc",
@@ -57,6 +59,13 @@ def doctor(folder: str | Path | None = None, **options: Any) -> Report:
     from deliverkit import aio
 
     return _blocking(aio.doctor(folder, **options))
+
+
+def check(path: str | Path | Config | Sequence[str | Path] | None = None, **options: Any) -> list[Report]:
+    """Check a repository; the options are those of `deliverkit.aio.check`."""
+    from deliverkit import aio
+
+    return _blocking(aio.check(path, **options))
 
 
 def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:

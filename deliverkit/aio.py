@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deliverkit.config import Config
     from deliverkit.engine.checkhost import CheckHost
     from deliverkit.engine.diff import Comparison
     from deliverkit.engine.verify import Verification
@@ -160,6 +161,52 @@ async def doctor(
     if save is not None:
         save_snapshot(report, Path(save), key=key)
     return report
+
+
+async def check(
+    path: str | Path | Config | Sequence[str | Path] | None = None,
+    *,
+    environment: str | None = None,
+    domains: Sequence[str] = (),
+    paths: Sequence[str | Path] = (),
+    zones: Sequence[str | Path] = (),
+    only: Sequence[str] = (),
+    probe: bool | None = None,
+    facts: bool = True,
+    world: World | None = None,
+) -> list[Report]:
+    """Check a repository: a report on its configuration, and one a zone and a domain.
+
+    ``path`` is a configuration, its file, a folder at or below it (default: the current one), or a list of source files
+    that need none. ``domains`` and ``paths`` narrow the check, ``zones`` are sources besides. ``world`` is what lies
+    below the sources; by default the configuration says. Raises `deliverkit.config.BadConfig` where nothing could be
+    judged; a single file that cannot be read is a finding of the first report.
+    """
+    from deliverkit.config import BadConfig, Config, find_config, load_config
+    from deliverkit.engine.check import CheckOptions
+    from deliverkit.engine.check import check as run
+
+    sources: tuple[Path, ...] = ()
+    if isinstance(path, Config):
+        config = path
+    elif path is None or isinstance(path, (str, Path)):
+        start = Path(path or ".")
+        file = start if start.is_file() else find_config(start)
+        if file is None:
+            raise BadConfig(str(start), None, "there is no configuration here or above", "write a deliverkit.toml")
+        config = load_config(file, environment)
+    else:
+        sources = tuple(map(Path, path))
+        config = Config(folder=Path.cwd())
+    options = CheckOptions(
+        domains=tuple(domains),
+        paths=(*sources, *map(Path, paths)),
+        zones=tuple(map(Path, zones)),
+        only=tuple(only),
+        probe=probe,
+        facts=facts,
+    )
+    return await run(config, options, world=world)
 
 
 async def check_host(client_ip: str, mail_from: str, helo: str, *, world: World | None = None) -> CheckHost:

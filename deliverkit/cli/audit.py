@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from deliverkit.report.model import Report
     from deliverkit.world.journal import Journal
 
-_AT_ONCE, _MANY_AT_ONCE = 16, 64
-"""Domains side by side over the system's resolvers, and over named ones, which take four times as many questions
-(`world.live`). More would only wait for each other, and the time of a domain's DNS budget runs while they wait."""
-
 
 @click.command()
 @click.argument("domains", nargs=-1, metavar="DOMAIN...")
@@ -198,10 +194,11 @@ async def _audit_all(
     """Audit the domains side by side, a few at a time. After Ctrl-C: what was found so far."""
     import asyncio
 
+    from deliverkit.engine.audit import AT_ONCE, MANY_AT_ONCE
     from deliverkit.engine.audit import audit as audit_one
 
     progress = Progress(output)
-    places = asyncio.Semaphore(_MANY_AT_ONCE if where.nameservers else _AT_ONCE)
+    places = asyncio.Semaphore(MANY_AT_ONCE if where.nameservers else AT_ONCE)
     async with where.open() as world:
 
         async def one(domain: str) -> Report:

@@ -19,18 +19,19 @@ from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import KeyFile, observe_dkim
 from deliverkit.facts.dmarc import observe_dmarc
 from deliverkit.facts.domain import DomainFacts
+from deliverkit.facts.expected import Expectations, ExpectedFacts
 from deliverkit.facts.mtasts import announces, observe_mtasts, policy_url, with_page
 from deliverkit.facts.mx import observe_mx
 from deliverkit.facts.providers import observe_providers
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
-from deliverkit.findings import Judgement
+from deliverkit.findings import Judgement, Severity
 from deliverkit.flow import Answer, Flow, Page, Question, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
-from deliverkit.rules.registry import families, judge, rules_of
+from deliverkit.rules.registry import RuleSet, families, judge, rules_of
 from deliverkit.world import World
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ Heard: TypeAlias = dict[str, dict[Question, Answer]]
 
 PROTOCOLS = ("spf", "dkim", "dmarc", "mx", "ptr", "tlsrpt", "mtasts", "bimi", "providers", "ports")
 FAMILIES = (*PROTOCOLS[:-1], *PORT_FAMILIES)
-OTHER_FAMILIES = ("agreement", "message", "send", "settings", "sink")  # they judge messages, sessions, applications
+OTHER_FAMILIES = ("agreement", "check", "expect", "message", "send", "settings", "sink", "source")
+"""They judge messages, sessions, applications, files; and what is expected only where something is."""
 PROFILES = ("bulk",)
 SECONDS = 60.0  # one domain, probing included
 
@@ -53,7 +55,8 @@ class AuditOptions:
     ``only`` names protocols (of `PROTOCOLS`) and rule families; empty means all. ``dkim_keys`` maps a selector
     to a private key (its file, or what was read from it) that must match what is published. ``submission``
     hosts are probed on 465 and 587. ``via`` names providers (ids or aliases of ``data/providers.toml``) through
-    which the domain's mail leaves. ``severities`` overrides a rule's severity by id.
+    which the domain's mail leaves. ``severities`` overrides a rule's severity by id; ``expect`` is what the owner says
+    of the domain.
     """
 
     selectors: tuple[str, ...] = ()
@@ -67,6 +70,7 @@ class AuditOptions:
     parked: bool = False
     seconds: float = SECONDS
     severities: Mapping[str, Any] = field(default_factory=dict)
+    expect: Expectations | None = None
 
 
 class BadOption(ValueError):
@@ -122,6 +126,20 @@ def _near(word: str, known: Collection[str]) -> str:
 
     near = get_close_matches(word, known, 1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+AT_ONCE, MANY_AT_ONCE = 16, 64
+"""Domains side by side over the system's resolvers, and over named ones, which take four times as many questions
+(`world.live`). More would only wait for each other, and the time of a domain's DNS budget runs while they wait."""
+
+
+def unseen(domain: str, why: str, world: World, options: AuditOptions, *, interrupted: bool = False) -> Report:
+    """The report on a domain that nobody looked at: what decides could not be told, and why."""
+    typed = meant(domain)
+    facts = DomainFacts(name=typed.name, given=domain, parked=options.parked, **{p: missing(why) for p in PROTOCOLS})
+    rules = RuleSet(r for r in rules_of(*_families(options)) if r.severity is Severity.ERROR)
+    report = Report(Subject("domain", typed.name, typed.remark), world.vantage, world.now(), 0.0)
+    return replace(report.judged_by(judge(facts, rules, dict(options.severities))), interrupted=interrupted)
 
 
 async def audit(
@@ -304,6 +322,7 @@ def _wanted(options: AuditOptions) -> set[str]:
     if not options.only:
         return set(PROTOCOLS) - {"providers"}
     wanted = {p for p in PROTOCOLS if p in options.only and p != "providers"}
+    wanted |= options.expect.protocols if options.expect else set()
     if "providers" in options.only:
         wanted |= {"spf", "dkim", "mx", "dmarc"}
     if set(PORT_FAMILIES) & set(options.only):
@@ -326,14 +345,17 @@ class _Judges:
             self.vantage = vantage_after(rows, world.vantage)
             self._besides += judge_ports(rows, rules=self.rules, severities=self._severities, of_domain=True)
         self._besides.append(judge(self.vantage, self.rules, self._severities))
+        self._expect = options.expect
 
     def of(self, facts: DomainFacts) -> Judgement:
         """What they say of the domain with these facts."""
-        return merge([judge(facts, self.rules, self._severities), *self._besides])
+        expected = [] if self._expect is None else [ExpectedFacts(facts, self._expect)]
+        return merge([*(judge(one, self.rules, self._severities) for one in (facts, *expected)), *self._besides])
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:
     """The rule families that judge: those named, or all that know domains; "ports" is judged by three of them."""
+    expect = ("expect",) if options.expect else ()
     if not options.only:
-        return tuple(family for family in families() if family not in OTHER_FAMILIES)
-    return tuple({*options.only, *(PORT_FAMILIES if "ports" in options.only else ())} - {"ports"})
+        return (*(family for family in families() if family not in OTHER_FAMILIES), *expect)
+    return tuple({*options.only, *(PORT_FAMILIES if "ports" in options.only else ()), *expect} - {"ports"})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from deliverkit.findings import Severity
 from deliverkit.report.model import Report
-from deliverkit.world.journal import Journal, JournalError, Section
+from deliverkit.world.journal import BELOW, Journal, JournalError, Section
 from deliverkit.world.journal_replay import ReplayedWorld
 from deliverkit.world.journal_values import BadValue, Json, fitted, made, member, plain, wrong
 
@@ -134,6 +134,9 @@ async def replay(journal: Journal, sections: Collection[Section] | None = None) 
     """
     reports: list[Report] = []
     for section in journal.sections if sections is None else sections:
+        if section.verb == BELOW:
+            what = "holds what lies below the sources of a check, and not the sources themselves"
+            raise JournalError(f"{journal.origin} {what}: deliverkit check --replay {journal.origin}")
         world = ReplayedWorld(journal).showing(section)
         try:
             reports += await _RUNNERS[section.verb](section, world)

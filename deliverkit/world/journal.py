@@ -28,7 +28,10 @@ MOST_LINE: Final = 96 * 2**20  # a message of 64 MB in base64 fits
 LOOSE: Final = "world"
 """The verb of what no verb asked for: a flow that a program ran by itself in a recorded world."""
 
-VERBS: Final = ("audit", "verify", "probe", LOOSE)
+BELOW: Final = "check"
+"""The verb of what lies below the sources of a check: answers alone, which no verb can be run from again."""
+
+VERBS: Final = ("audit", "verify", "probe", BELOW, LOOSE)
 ANY_VERSION: Final = "--any-version"
 
 

@@ -178,6 +178,11 @@ class SharedDoor:
         if len(self._kept) > self.entries:
             self._kept.popitem(last=False)
 
+    def forget_failures(self) -> None:
+        """Ask again what could not be told: somebody waited, and looks anew."""
+        for key in [key for key, (_, answer) in self._kept.items() if not answer.known]:
+            del self._kept[key]
+
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
         flights = self._flights.pop() or {}
