@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,12 @@ async def _audit(story: Story, world: World) -> Report:
         options["dkim_keys"] = {s: story.fixtures / file for s, file in story.options["dkim_keys"].items()}
     if "severities" in options:
         options["severities"] = {r: Severity(word) for r, word in story.options["severities"].items()}
-    return await audit(story.subject, world=world, options=AuditOptions(only=story.only, **options))
+    if "expect" in options:
+        from deliverkit.facts.expected import Expectations
+
+        options["expect"] = Expectations(_frozen(options["expect"]))
+    only = tuple(word for word in story.only if word != "expect")  # what is expected is told by all protocols
+    return await audit(story.subject, world=world, options=AuditOptions(only=only, **options))
 
 
 async def _check_host(story: Story, world: World) -> Report:
@@ -135,6 +141,28 @@ async def _drift(story: Story, world: World) -> Report:
     return agreement_report(await drift(Zone.parse(text, file=name), world, **_frozen(story.options)), world)
 
 
+async def _check(story: Story, world: World) -> Report:
+    """The report on the configuration of the files told; the story's own zone is what lies below their sources."""
+    import tempfile
+
+    from deliverkit.config import load_config
+    from deliverkit.engine.check import CheckOptions, check
+
+    with tempfile.TemporaryDirectory() as folder:
+        _unpacked(story.files, Path(folder))
+        config = load_config(Path(folder) / "deliverkit.toml")
+        reports = await check(config, CheckOptions(**_frozen(story.options)), world=world)
+    return next(report for report in reports if report.subject.kind == "configuration")
+
+
+def _unpacked(files: Mapping[str, str], root: Path) -> None:
+    """The files told, as they would lie in a folder."""
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+
+
 async def _zone_source(story: Story, world: World) -> Report:
     """The zones of the files told, judged as one: a story has one report."""
     import tempfile
@@ -144,10 +172,7 @@ async def _zone_source(story: Story, world: World) -> Report:
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name, text in story.files.items():
-            file = root / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, "utf-8")
+        _unpacked(story.files, root)
         first = next(iter(story.files))
         zones = read_source(root / first, shown=first, **story.options)
     reports = [judge_source(zone.facts, vantage=world.vantage, started=world.now()) for zone in zones]
@@ -171,6 +196,7 @@ _RUNNERS = {
     "resolvers": _agreement,
     "drift": _drift,
     "zone-source": _zone_source,
+    "check": _check,
 }
 
 

@@ -7,7 +7,7 @@ from deliverkit.facts.checked import CheckFacts, Held
 from deliverkit.findings import Evidence, Severity, finding
 from deliverkit.rules.registry import Findings, rule
 
-_DOCS = "docs/check.md"
+_DOCS = "docs/check.md § Configuration"
 
 
 @rule("CHECK001", Severity.ERROR, _DOCS)

@@ -41,6 +41,7 @@ KINDS = (
     "resolvers",
     "drift",
     "zone-source",
+    "check",
 )
 _WORLD_KEYS = frozenset(("now", "zone", "failures", "vantage", "smtp", "message", "files", "pages"))
 _KEYS = _WORLD_KEYS | {"title", "kind", "subject", "only", "options", "expect", "inconclusive"}
