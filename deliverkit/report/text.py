@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from deliverkit.findings import Evidence, Finding, Fix, Severity
+from deliverkit.report.many_text import check_blocks, few, is_check
 from deliverkit.report.model import Ignored, Report, Verdict
 from deliverkit.report.plain import fold, plain
 from deliverkit.report.sections import seen
@@ -24,12 +25,14 @@ _SHOWN_EVIDENCE = 6
 
 def render_text(reports: Sequence[Report], *, width: int = 100, color: bool = False, quiet: bool = False) -> str:
     """All reports, one after another; ``quiet`` leaves one verdict line a subject."""
-    blocks = []
-    for report in reports:
-        lines = [_headline(report, color)]
-        if not quiet:
-            lines += _body(report, width, color)
-        blocks.append("\n".join(lines))
+
+    def block(report: Report) -> str:
+        return "\n".join([_headline(report, color), *(() if quiet else _body(report, width, color))])
+
+    if is_check(reports):
+        blocks = list(check_blocks(reports, block, min(width, _MOST_COLUMNS)))
+    else:
+        blocks = [block(report) for report in reports]
     return ("\n" if quiet else "\n\n").join(blocks) + ("\n" if blocks else "")
 
 
@@ -38,7 +41,8 @@ def _headline(report: Report, color: bool) -> str:
         return plain(report.subject.name)
     word = report.verdict.value.upper()
     word = click.style(word, fg=_VERDICTS[report.verdict], bold=True) if color else word
-    return f"{plain(report.subject.name)}: {word}   {counts(report)}"
+    kind = "zone " if report.subject.kind == "zone" else ""  # its origin is a domain's name too
+    return f"{kind}{plain(report.subject.name)}: {word}   {counts(report)}"
 
 
 def counts(report: Report) -> str:
@@ -72,7 +76,8 @@ def _body(report: Report, width: int, color: bool) -> Iterator[str]:
         yield ""
         yield "Could not be told"
         for reason, rules in unknowns(report).items():
-            yield from fold(f"{', '.join(rules)}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
+            named = few(rules) if report.subject.kind == "domain" and not report.facts else ", ".join(rules)
+            yield from fold(f"{named}: {plain(reason)}", columns, _INDENT, hanging=_INDENT * 2)
     if report.ignored:
         yield ""
         yield "Ignored"
