@@ -71,9 +71,23 @@ def source_files(
                 complain(Unreadable(_config_name(config, places), pattern.line, what, "write narrower patterns"))
                 return list(found.values())
     for path in more:
-        whole = Path(os.path.normpath(path.absolute()))
-        found.setdefault(whole, SourceFile(whole, places.shown(whole)))
+        for one in _typed(path, places, complain):
+            found.setdefault(one, SourceFile(one, places.shown(one)))
     return list(found.values())
+
+
+def _typed(path: Path, places: Places, complain: Callable[[Unreadable], None]) -> Iterator[Path]:
+    """The file that was typed; of a folder, the files below it that are sources by their content."""
+    from deliverkit.world.sources import kind_of
+
+    whole = Path(os.path.normpath(path.absolute()))
+    if not whole.is_dir() or kind_of(whole) is not None:
+        yield whole
+        return
+    held = [one for one in sorted(whole.rglob("*")) if not one.is_dir() and kind_of(one) is not None]
+    if not held:
+        complain(Unreadable(places.shown(whole), None, "holds no source", "give a folder with zone files"))
+    yield from held[:MOST_FILES]
 
 
 def _config_name(config: Config, places: Places) -> str:
