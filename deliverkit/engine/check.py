@@ -171,7 +171,7 @@ class _Check:
         self.origins = self._chosen()
         self.domains = list(self._domains())
         self._faults: dict[str, tuple[ZoneFault, ...]] = {}
-        self.door = ZoneDoor(self.sources.zones.values(), below.dns)
+        self.door = ZoneDoor.over(self.sources.zones, below.dns)
 
     # -- what is to be looked at -------------------------------------------------------------------------
 
@@ -260,14 +260,18 @@ class _Check:
         plans = [(domain, self._options(domain)) for domain in self.domains]
         alone = self.below.told and not any(options.probe for _, options in plans)
         looked = await (self._one_by_one(plans) if alone else self._side_by_side(plans))
+        left = self._of_zones()
         ordered: list[Report] = []
-        left = {origin: report for origin, report in self.zone_reports.items() if self._has_zone(origin)}
         for report in looked:
-            zone = left.pop(self.zone_of(report.subject.name) or "", None)
-            ordered += [report] if zone is None else [zone, report]
-        every = [self._settled(report) for report in (*ordered, *left.values())]
+            ordered += [*left.pop(self.zone_of(report.subject.name) or "", ()), report]
+        rest = (report for reports in left.values() for report in reports)
+        every = [self._settled(report) for report in (*ordered, *rest)]
         whole = [*self._of_configuration(every), *every]
         return [replace(report, interrupted=True) for report in whole] if self.interrupted else whole
+
+    def _of_zones(self) -> dict[str, list[Report]]:
+        """What is said of each zone that is wanted, by origin; whatever else is to be said of a zone joins here."""
+        return {origin: [report] for origin, report in self.zone_reports.items() if self._has_zone(origin)}
 
     def _has_zone(self, origin: str) -> bool:
         """Whether a report on this zone is wanted."""

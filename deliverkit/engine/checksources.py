@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deliverkit.config.model import Config, SourcePattern
 from deliverkit.facts.checked import Unreadable
 from deliverkit.world.masterfile import ZoneError
+from deliverkit.world.sources.shelf import Shelf
 
 if TYPE_CHECKING:
     from deliverkit.world.sources import SourceZone
@@ -41,7 +43,7 @@ class SourceFile:
 class Sources:
     """What was read: the zones by origin, in the order of their files, and the names of the files behind each."""
 
-    zones: dict[str, Zone] = field(default_factory=dict)
+    zones: Shelf = field(default_factory=Shelf)
     files: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -159,6 +161,17 @@ def read_sources(
                 complain(Unreadable(file.shown, None, what, "keep the zone in one file"))
                 continue
             sources.files[origin] = frozenset((file.shown, *(record.file for record in one.facts.records)))
-            sources.zones[origin] = one.zone
+            sources.zones.put(one.zone, len(one.facts.records), partial(_again, file, origin))
             see(one)
     return sources
+
+
+def _again(file: SourceFile, origin: str) -> Zone:
+    """The zone of a file that was read before. Raises ZoneError."""
+    from deliverkit.world.sources import read_source
+
+    zones = read_source(file.path, kind=file.kind, origin=file.origin, shown=file.shown)
+    found = next((one.zone for one in zones if one.zone.origin == origin), None)
+    if found is None:
+        raise ZoneError(file.shown, None, "", f"holds {origin} no longer", "check again")
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Self
 
 from deliverkit.flow import Answer, Flow, Question, Status, adrive, drive
 from deliverkit.world.doors import DnsDoor, Tell
@@ -31,10 +32,18 @@ class ZoneDoor:
         self, zones: Iterable[Zone], below: DnsDoor, failures: Mapping[tuple[str, str], Status] | None = None
     ) -> None:
         self.zones = sorted(zones, key=depth, reverse=True)
-        self._by_origin = {zone.origin: zone for zone in reversed(self.zones)}  # of twins the first one answers
+        # of twins the first one answers
+        self._by_origin: Mapping[str, Zone] = {zone.origin: zone for zone in reversed(self.zones)}
         self.below = below
         self.failures = dict(failures or {})
         self._told: dict[tuple[str, str], Answer] = {}
+
+    @classmethod
+    def over(cls, by_origin: Mapping[str, Zone], below: DnsDoor) -> Self:
+        """A door over zones that a mapping holds, and perhaps reads when they are asked for."""
+        door = cls((), below)
+        door._by_origin = by_origin
+        return door
 
     async def ask(self, question: Question) -> Answer:
         """Answer from the zones as far as they know, and from below where they do not."""
