@@ -39,6 +39,9 @@ def cli_page() -> dict[Path, str]:
         assert command is not None
         inner = click.Context(command, info_name=verb, parent=context, max_content_width=100, terminal_width=100)
         parts.append(f"## {verb}\n\n```text\n{command.get_help(inner)}\n```\n")
+        for name, sub in command.commands.items() if isinstance(command, click.Group) else ():
+            told = click.Context(sub, info_name=name, parent=inner, max_content_width=100, terminal_width=100)
+            parts.append(f"### {verb} {name}\n\n```text\n{sub.get_help(told)}\n```\n")
     return {DOCS / "cli.md": "\n".join(parts)}
 
 

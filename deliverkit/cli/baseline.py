@@ -40,11 +40,11 @@ def write(asked: dict[str, Any], path: Path | None, timeout: float | None, quiet
 
     output = Output("text", None, quiet, color=False, fail_on="never", timeout=timeout)
     try:
-        config, options = configured(asked, output)
+        config, options = configured(asked, timeout=timeout)
         target = path or config.baseline or config.folder / NAME
         refuse_unwritable(target)
         kept = _kept(target) if options.narrow else {}
-        reports = checked_reports(replace(config, baseline=None), replace(options, facts=False), output)
+        reports = checked_reports(replace(config, baseline=None), options, output)
     except BadConfig as bad:
         raise click.UsageError(str(bad)) from None
     if complain(reports):

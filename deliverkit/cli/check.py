@@ -67,9 +67,9 @@ def check(asked: dict[str, Any], baseline: Path | None, record: Path | None, out
 
     journal = _journal(record, asked)
     try:
-        config, options = configured(asked, output, baseline=baseline)
+        config, options = configured(asked, timeout=output.timeout, baseline=baseline)
         output = _output(output, config)
-        options = replace(options, record=journal)
+        options = replace(options, record=journal, facts=output.format in _KEPT)
         reports = checked_reports(config, options, output)
     except BadConfig as bad:
         finish_refused(bad, output)
@@ -79,7 +79,9 @@ def check(asked: dict[str, Any], baseline: Path | None, record: Path | None, out
     end(reports, output)
 
 
-def configured(asked: dict[str, Any], output: Output, *, baseline: Path | None = None) -> tuple[Config, CheckOptions]:
+def configured(
+    asked: dict[str, Any], *, timeout: float | None, baseline: Path | None = None
+) -> tuple[Config, CheckOptions]:
     """The configuration with what was typed laid over it, and what to check of it. Raises BadConfig."""
     from deliverkit.config import Config, find_config, load_config
     from deliverkit.engine.check import CheckOptions
@@ -103,8 +105,8 @@ def configured(asked: dict[str, Any], output: Output, *, baseline: Path | None =
         laid |= {"journal": Path(asked["replay"]).absolute()}
     if baseline is not None:
         laid |= {"baseline": baseline.absolute()}
-    if output.timeout is not None:
-        laid |= {"seconds": output.timeout}
+    if timeout is not None:
+        laid |= {"seconds": timeout}
     only = tuple(part.strip().lower().replace("-", "") for part in (asked["only"] or "").split(",") if part.strip())
     options = CheckOptions(
         domains=asked["domains"],
@@ -112,7 +114,7 @@ def configured(asked: dict[str, Any], output: Output, *, baseline: Path | None =
         zones=where.zones,
         only=only,
         probe=asked["probe"],
-        facts=output.format in _KEPT,
+        facts=False,
         allow_private=where.allow_private,
     )
     return replace(config, **laid), options

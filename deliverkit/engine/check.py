@@ -283,7 +283,7 @@ class _Check:
         """What to ask of a domain. A value that cannot be meant is told, and the domain judged without it."""
         expect = domain.expect
         wanted = AuditOptions(
-            selectors=domain.selectors,
+            selectors=(*domain.selectors, *(name for name in expect.dkim if name not in domain.selectors)),
             dkim_keys=self._key_files(domain),
             only=self.options.only or domain.only,
             sends_from=domain.sends_from,
