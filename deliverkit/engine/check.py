@@ -119,20 +119,19 @@ def unreadable_of(reports: Iterable[Report]) -> list[Unreadable]:
 
 def _opened(config: Config, options: CheckOptions) -> World:
     """The world below the sources. Raises BadConfig."""
-    shown = config.shown
-    if options.record is not None:
-        from deliverkit.world.journal_below import recorded_below
-
-        live = World.live(config.nameservers, allow_private=options.allow_private)
-        return recorded_below(live, options.record, shown)
-    if config.journal is not None:
+    if options.record is None and config.journal is not None:
         return _replayed(config.journal, Places(config.folder).shown(config.journal))
-    if config.world != "live":
+    if options.record is None and config.world != "live":
         return World.offline(closed=config.world == "closed-world")
     try:
-        return World.live(config.nameservers, allow_private=options.allow_private)
+        live = World.live(config.nameservers, allow_private=options.allow_private)
     except ValueError as bad:
-        raise BadConfig(shown, None, str(bad), "correct the nameservers, or check --offline") from None
+        raise BadConfig(config.shown, None, str(bad), "correct the nameservers, or check --offline") from None
+    if options.record is None:
+        return live
+    from deliverkit.world.journal_below import recorded_below
+
+    return recorded_below(live, options.record, config.shown)
 
 
 def _replayed(path: Path, shown: str) -> World:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deliverkit.engine.audit import AuditOptions
     from deliverkit.engine.probe import ProbeOptions
     from deliverkit.facts.dkim import KeyFile
+    from deliverkit.facts.expected import Expectations
     from deliverkit.world import World
 
 _APART = frozenset({"dkim_keys"})  # written as lines of their own, and of each key the public half alone
@@ -69,7 +70,8 @@ def audit_options(section: Section) -> AuditOptions:
     from deliverkit.engine.audit import AuditOptions, checked
 
     told, severities = _severities(section.options)
-    options = replace(made(AuditOptions, told, "options"), severities=severities)
+    expect = _expectations(told.pop("expect", None))
+    options = replace(made(AuditOptions, told, "options"), severities=severities, expect=expect)
     return checked(replace(options, dkim_keys={name: _key_file(key) for name, key in section.keys.items()}))
 
 
@@ -106,6 +108,28 @@ def _severities(options: Json) -> tuple[Json, dict[str, Severity]]:
     if not isinstance(severities, Mapping):
         raise wrong("severities", severities, "an object")
     return told, {rule: member(Severity, word, "severities") for rule, word in severities.items()}
+
+
+def _expectations(told: Any) -> Expectations | None:
+    """What was expected of the domain: words, numbers and lists of words by their keys."""
+    from deliverkit.facts.expected import OBSERVED, Expectations
+
+    if told is None:
+        return None
+    if not isinstance(told, Mapping) or not isinstance(told.get("values"), Mapping):
+        raise wrong("expect", told, "an object with values")
+    lines, file = told.get("lines", {}), told.get("file")
+    if not isinstance(lines, Mapping):
+        raise wrong("expect", lines, "an object of lines")
+    values = {}
+    for key, value in told["values"].items():
+        if key not in OBSERVED:
+            raise wrong("expect", key, f"one of {', '.join(OBSERVED)}")
+        if not isinstance(value, (str, int, list)):
+            raise wrong(key, value, "a text, a number, true or false, or a list of texts")
+        values[key] = fitted(tuple[str, ...], value, key) if isinstance(value, list) else value
+    numbers = {key: fitted(int, line, "expect") for key, line in lines.items()}
+    return Expectations(values, numbers, fitted(str | None, file, "expect"))
 
 
 def _key_file(told: Json) -> KeyFile:

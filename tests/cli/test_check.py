@@ -160,6 +160,8 @@ def test_a_source_without_rights_is_told(deliverkit: Typed, repository: Path) ->
         (("--record", "x.jsonl"), "--record makes no sense without a network"),
         (("--record", "x.jsonl", "--replay", "y.jsonl"), "exclude each other"),
         (("--only", "spam"), "there is no such protocol"),
+        (("--nameserver", "nobody"), "check --offline"),
+        (("--nameserver", "nobody", "--record", "x.jsonl"), "check --offline"),
         (("deliverkit.tml",), "deliverkit.tml: is none of the sources"),
     ],
 )

@@ -77,3 +77,20 @@ def test_an_audit_of_zone_files_imports_no_more_than_it_needs(
 ) -> None:
     """No library but click, no event loop, and none of the rooms that speak SMTP or judge messages."""
     assert _loaded(audited[1], unneeded) == []
+
+
+def test_a_check_of_zone_files_imports_no_event_loop(tmp_path: Path) -> None:
+    """Nor a library, nor what speaks to servers: a repository is checked at every commit."""
+    (tmp_path / "example.com.zone").write_text(ZONE)
+    (tmp_path / "deliverkit.toml").write_text(
+        'sources = "*.zone"\nworld = "offline"\n[defaults.expect]\nspf = "pass"\n'
+    )
+    told = ["check", "--config", str(tmp_path / "deliverkit.toml"), "--fail-on", "never"]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, json.dumps(told)], capture_output=True, text=True, timeout=60, check=True
+    )
+    status, modules = json.loads(done.stderr)
+    assert status == 0
+    assert "Sound: " in done.stdout
+    unneeded = {*STANDARD, *LIBRARIES} - {"difflib", "tomllib"}  # a configuration is TOML
+    assert _loaded(frozenset(modules), (*unneeded, "deliverkit.smtp.client", "deliverkit.engine.probe")) == []

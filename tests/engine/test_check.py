@@ -317,3 +317,19 @@ def test_an_empty_configuration_value_is_what_the_defaults_say(repo: Path) -> No
     config = replace(Config(folder=repo), world="closed-world")
     reports = asyncio.run(check(config, CheckOptions(paths=(repo / "zones" / "a.zone",))))
     assert [r.subject.kind for r in reports] == ["zone", "domain"]
+
+
+def test_expectations_come_out_of_a_journal_again() -> None:
+    """An audit that was recorded with what its owner expects is replayed with it."""
+    from deliverkit.engine.audit import AuditOptions, audit
+    from deliverkit.facts.expected import Expectations
+    from deliverkit.world.journal import Journal
+
+    journal = Journal()
+    world = World.from_records({"example.com": {"TXT": "v=spf1 ~all"}}, now=NOW).recorded(journal)
+    expect = Expectations({"spf-all": "-all", "spf-includes": ("a.example",)}, {"spf-all": 3}, "deliverkit.toml")
+    options = AuditOptions(only=("spf",), probe=False, expect=expect)
+    report = asyncio.run(audit("example.com", world=world, options=options))
+    (again,) = deliverkit.replay(Journal.parse(journal.octets()))
+    assert [f.rule for f in report.findings if f.rule[:3] == "EXP"] == ["EXP002", "EXP003"]
+    assert again.findings == report.findings
