@@ -328,7 +328,7 @@ class _Check:
             if origin not in self._faults:
                 self._faults[origin] = zone.faults()
             vantage = replace(vantage, zones=(zone.file or origin,), zone_faults=self._faults[origin])
-        return World(self.door, self.below.smtp, vantage, self.below.clock)
+        return World(self.door, self.below.smtp, vantage, self.below.clock, self.below.pages)
 
     async def _domain(self, name: str, options: AuditOptions) -> Report:
         """One domain, looked at again where something decisive could not be told."""

@@ -1,4 +1,4 @@
-"""What lies below the sources of a check, recorded and told again: the answers of DNS, and nothing else.
+"""What lies below the sources of a check, recorded and told again: answers of DNS, and pages.
 
 The other journals hold a whole run, so that it comes out the same again. A check is to come out otherwise when its
 sources change; only what is *not* in them has to stand still. So one section of verb "check" holds the answers that no
@@ -8,14 +8,15 @@ record a session of SMTP, or judge.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from deliverkit.flow import Answer, Question
+from deliverkit.flow import Answer, Page, PageTrouble, Question
 from deliverkit.world import World
-from deliverkit.world.doors import DnsDoor, Tell
+from deliverkit.world.doors import DnsDoor, PageDoor, Tell
 from deliverkit.world.journal import BELOW, Journal, JournalError, Section
-from deliverkit.world.journal_replay import JournalDns
+from deliverkit.world.journal_replay import ABSENT, JournalDns
 from deliverkit.world.table import NowhereSmtp
 
 
@@ -44,11 +45,38 @@ class BelowDoor:
         await self.below.aclose()
 
 
+class BelowPages:
+    """A door for pages that writes down what the one below brings; what was due to the way is fetched again."""
+
+    def __init__(self, below: PageDoor, pages: dict[str, Page]) -> None:
+        self.below = below
+        self.pages = pages
+
+    async def fetch(self, url: str, ask: Callable[[Question], Awaitable[Answer]]) -> Page:
+        """The page that was written down, or one from below."""
+        kept = self.pages.get(url)
+        if kept is None or kept.trouble is PageTrouble.UNKNOWN:
+            kept = self.pages[url] = await self.below.fetch(url, ask)
+        return kept
+
+
+class JournalPages:
+    """A door for pages that knows those of a journal."""
+
+    def __init__(self, pages: dict[str, Page]) -> None:
+        self.pages = pages
+
+    async def fetch(self, url: str, ask: Callable[[Question], Awaitable[Answer]]) -> Page:  # noqa: ARG002
+        """The page that was written down; any other is unknown."""
+        return self.pages.get(url) or Page(url, trouble=PageTrouble.UNKNOWN, detail=ABSENT)
+
+
 def recorded_below(world: World, journal: Journal, subject: str) -> World:
-    """The world with its DNS written into a journal; sources are laid over it afterwards."""
+    """The world with its answers and pages written into a journal; sources are laid over it afterwards."""
     journal.verb, journal.started, journal.vantage, journal.told = BELOW, world.now(), world.vantage, world.told
     section = journal.begin(Section(subject, journal.started, BELOW, finished=True))
-    return World(BelowDoor(world.dns, section.answers), world.smtp, world.vantage, world.clock)
+    pages = None if world.pages is None else BelowPages(world.pages, section.pages)
+    return World(BelowDoor(world.dns, section.answers), world.smtp, world.vantage, world.clock, pages)
 
 
 def open_below(path: Path, shown: str) -> Journal:
@@ -68,4 +96,5 @@ def replayed_below(journal: Journal, *, now: datetime | None = None) -> World:
     from deliverkit.world.table import fixed_clock
 
     answers = {question: answer for section in journal.sections for question, answer in section.answers.items()}
-    return World(JournalDns(answers, told=True), NowhereSmtp(), journal.vantage, fixed_clock(now))
+    pages = JournalPages({url: page for section in journal.sections for url, page in section.pages.items()})
+    return World(JournalDns(answers, told=True), NowhereSmtp(), journal.vantage, fixed_clock(now), pages)

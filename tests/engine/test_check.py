@@ -333,3 +333,31 @@ def test_expectations_come_out_of_a_journal_again() -> None:
     (again,) = deliverkit.replay(Journal.parse(journal.octets()))
     assert [f.rule for f in report.findings if f.rule[:3] == "EXP"] == ["EXP002", "EXP003"]
     assert again.findings == report.findings
+
+
+def test_pages_are_recorded_below_and_told_again(repo: Path) -> None:
+    """A policy that was served; one that the journal does not hold is unknown."""
+    from deliverkit.flow import Page
+    from deliverkit.world.journal import Journal
+    from deliverkit.world.journal_below import recorded_below, replayed_below
+    from deliverkit.world.pages import ToldPages
+
+    url = "https://mta-sts.example.com/.well-known/mta-sts.txt"
+    policy = b"version: STSv1\r\nmode: testing\r\nmx: mx.example.com\r\nmax_age: 604800\r\n"
+    told = World.from_records({}, now=NOW)
+    told = World(
+        told.dns, told.smtp, told.vantage, told.clock, ToldPages({url: Page(url, 200, "text/plain", "", policy)})
+    )
+    (repo / "zones" / "a.zone").write_text(zone() + '_mta-sts IN TXT "v=STSv1; id=1"\nmta-sts IN A 192.0.2.1\n')
+    text = SOURCES + '[defaults]\nexpect = {mta-sts = "enforce"}\n'
+    journal = Journal()
+    checked(repo, text, recorded_below(told, journal, "x"))
+    assert list(journal.sections[0].pages) == [url]
+    again = replayed_below(Journal.parse(journal.octets()), now=NOW)
+    report = checked(repo, text, again)["domain", "example.com"]
+    assert "EXP012" in {f.rule for f in report.findings}
+    journal.sections[0].pages.clear()
+    report = checked(repo, text, replayed_below(Journal.parse(journal.octets()), now=NOW))["domain", "example.com"]
+    assert [i.reason for i in report.inconclusive if i.rule == "EXP012"] == [
+        f"the MTA-STS policy: {url}: not in the journal"
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deliverkit.facts.base import Unobserved
+from deliverkit.facts.base import Missing, Unobserved
 from deliverkit.facts.expected import ExpectedFacts
 from deliverkit.findings import Severity
 from deliverkit.flow import Answer
@@ -53,7 +53,12 @@ def mta_sts_differs(facts: ExpectedFacts) -> Findings:
     elif record is None:
         yield unmet(facts, "mta-sts", "there is no MTA-STS record that can be used", seen(sts.answer))
     elif wanted != "record":
-        raise Unobserved("the MTA-STS policy is served over HTTPS, and was not fetched")
+        policy = sts.raw("policy")
+        if isinstance(policy, Missing):  # whoever expects a mode wants to know it, asked for or not
+            raise Unobserved(f"the MTA-STS policy: {policy.reason}")
+        if policy is None or policy.mode != wanted:
+            what = "no MTA-STS policy is served" if policy is None else f"the MTA-STS policy has mode {policy.mode}"
+            yield unmet(facts, "mta-sts", what, seen(sts.answer))
 
 
 @rule("EXP013", Severity.ERROR, "RFC 8460 §3")
