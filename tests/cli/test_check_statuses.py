@@ -45,6 +45,7 @@ def test_status(deliverkit: Typed, folder: Path, monkeypatch: pytest.MonkeyPatch
     assert printed.status == status
     assert printed.out
     written = deliverkit(*words, "--format", format_, "-o", "report.out")
-    assert (written.status, written.out) == (status, "")
+    assert written.status == status
+    assert not written.out or format_ == "github"  # annotations are commands, which a runner reads there
     assert (folder / "report.out").read_text("utf-8")
     assert deliverkit(*words, "--format", format_, "--fail-on", "never").status == {1: 0, 3: 0}.get(status, status)
