@@ -161,7 +161,7 @@ def checked_reports(config: Config, options: CheckOptions, output: Output) -> li
     progress = Progress(output)
     work: Coroutine[Any, Any, list[Report]] = check_all(config, options, progress=progress)
     try:
-        if options.record is not None or waits(config, options):
+        if waits(config, options):
             return run(work)
         collect_seldom()
         return at_once(work)

@@ -1,27 +1,28 @@
 """The check of a repository: every domain of a configuration, judged by its sources before they are published.
 
 Sources are read and judged one by one, and laid over one world; each domain is audited in it, with what is expected of
-it; ignores and baseline then move aside what does not count. The order of things stands here, what files mean in
-`engine.checksources`, what does not count in `engine.settle` and `engine.baseline`. What this file will not do: read a
-configuration (`deliverkit.config` does), or know a rule.
+it; ignores and baseline then move aside what does not count. The order of things stands here, what is asked of whom in
+`engine.checkplan`, what files mean in `engine.checksources`, what does not count in `engine.settle` and
+`engine.baseline`. What this file will not do: read a configuration (`deliverkit.config` does), or know a rule.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deliverkit.config.model import BadConfig, Config, DomainConfig
-from deliverkit.engine.audit import AT_ONCE, MANY_AT_ONCE, AuditOptions, BadOption, audit, checked, unseen
+from deliverkit.engine.audit import AT_ONCE, MANY_AT_ONCE, AuditOptions, audit, unseen
 from deliverkit.engine.baseline import Baseline, laid_aside, read_baseline, stale
-from deliverkit.engine.checksources import Places, Sources, read_sources, source_files
+from deliverkit.engine.checkplan import CheckOptions, audit_options, is_domain, opened, waits
+from deliverkit.engine.checksources import Places, SourceFile, read_sources, source_files
 from deliverkit.engine.settle import Ignores, refuse_unknown_rules
 from deliverkit.engine.sources import judge_source
 from deliverkit.facts.checked import CheckFacts, Entry, Unreadable
-from deliverkit.facts.expected import Expectations
 from deliverkit.facts.vantage import Vantage
 from deliverkit.names import BadName, meant, parent
 from deliverkit.report.model import Report, Subject
@@ -31,53 +32,22 @@ from deliverkit.world.overlay import ZoneDoor
 
 if TYPE_CHECKING:
     from deliverkit.facts.vantage import ZoneFault
-    from deliverkit.world.journal import Journal
+    from deliverkit.findings import Severity
     from deliverkit.world.sources import SourceZone
+
+__all__ = ["CheckOptions", "check", "refused", "unreadable_of", "waits"]
 
 SECONDS = 600.0
 """For the whole check, where neither the configuration nor the command line says so."""
 A_DOMAIN = 60.0  # of these, the most for one domain
-NO_DOMAINS = ("in-addr.arpa", "ip6.arpa")
-"""Zones that hold no domain with mail."""
 LATE = "the time of the check was spent before this domain was looked at"
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class CheckOptions:
-    """What of a configuration to check, and how.
-
-    ``domains`` and ``paths`` (source files) narrow the check; without a configuration the paths are the sources.
-    ``zones`` are sources besides. ``only`` and ``probe`` are those of every domain's audit. ``facts``: reports keep
-    what was observed, which a summary does not need and which grows with the domains. ``record`` takes what lies below
-    the sources.
-    """
-
-    domains: tuple[str, ...] = ()
-    paths: tuple[Path, ...] = ()
-    zones: tuple[Path, ...] = ()
-    only: tuple[str, ...] = ()
-    probe: bool | None = None
-    facts: bool = True
-    allow_private: bool = False
-    record: Journal | None = None
-
-    @property
-    def narrow(self) -> bool:
-        """True if not everything is looked at."""
-        return bool(self.domains or self.paths or self.only)
-
-
-def waits(config: Config, options: CheckOptions) -> bool:
-    """True if somebody has to be waited for: then the check needs an event loop."""
-    probed = any(_probes(domain, options) for domain in (*config.domains, config.defaults))
-    return probed or (config.world == "live" and config.journal is None)
-
-
 async def check(
     config: Config,
-    options: CheckOptions = CheckOptions(),
+    options: CheckOptions | None = None,
     *,
     world: World | None = None,
     progress: Say | None = None,
@@ -88,7 +58,8 @@ async def check(
     the report on the configuration (CHECK001), and everything else is judged all the same. Raises BadConfig where there
     is nothing to judge at all. Cancelled in the middle, it returns what was found until then, marked as interrupted.
     """
-    below = _opened(config, options) if world is None else world
+    options = options or CheckOptions()
+    below = opened(config, options) if world is None else world
     try:
         run = _Check(config, options, below, progress or (lambda _: None))
         return await run.reports()
@@ -99,51 +70,22 @@ async def check(
 
 def refused(bad: BadConfig, *, config: Config | None = None) -> list[Report]:
     """The report on a configuration that cannot be used at all, for those who want a report whatever comes."""
-    from datetime import UTC, datetime
-
     file = bad.file if config is None else config.shown
     facts = CheckFacts(file, (Unreadable(bad.file, bad.line, bad.what, bad.do),))
     return [_configuration(facts, Vantage("offline"), datetime.now(UTC))]
 
 
-def _configuration(facts: CheckFacts, vantage: Vantage, started: object, severities: object = None) -> Report:
-    report = Report(Subject("configuration", facts.file), vantage, started, 0.0, facts={"check": facts})  # type: ignore[arg-type]
-    return report.judged_by(judge(facts, rules_of("check"), dict(severities or {})))  # type: ignore[call-overload]
+def _configuration(
+    facts: CheckFacts, vantage: Vantage, started: datetime, severities: Mapping[str, Severity] | None = None
+) -> Report:
+    report = Report(Subject("configuration", facts.file), vantage, started, 0.0, facts={"check": facts})
+    return report.judged_by(judge(facts, rules_of("check"), dict(severities or {})))
 
 
 def unreadable_of(reports: Iterable[Report]) -> list[Unreadable]:
     """What a check could not read: with any of it, the check ends with 2."""
     told = (report.facts.get("check") for report in reports if report.subject.kind == "configuration")
     return [one for facts in told if isinstance(facts, CheckFacts) for one in facts.unreadable]
-
-
-def _opened(config: Config, options: CheckOptions) -> World:
-    """The world below the sources. Raises BadConfig."""
-    if options.record is None and config.journal is not None:
-        return _replayed(config.journal, Places(config.folder).shown(config.journal))
-    if options.record is None and config.world != "live":
-        return World.offline(closed=config.world == "closed-world")
-    try:
-        live = World.live(config.nameservers, allow_private=options.allow_private)
-    except ValueError as bad:
-        raise BadConfig(config.shown, None, str(bad), "correct the nameservers, or check --offline") from None
-    if options.record is None:
-        return live
-    from deliverkit.world.journal_below import recorded_below
-
-    return recorded_below(live, options.record, config.shown)
-
-
-def _replayed(path: Path, shown: str) -> World:
-    from deliverkit.world.journal import JournalError
-    from deliverkit.world.journal_below import open_below, replayed_below
-
-    try:
-        return replayed_below(open_below(path, shown))
-    except JournalError as bad:
-        do = f"record it anew with `deliverkit check --record {shown}`"
-        what = str(bad).removeprefix(f"{shown} ").removeprefix(f"{shown}: ")
-        raise BadConfig(shown, None, what, do) from None
 
 
 class _Check:
@@ -183,7 +125,7 @@ class _Check:
             self.unreadable.append(Unreadable(bad.file, bad.line, bad.what, bad.do))
             return {}
 
-    def _files(self) -> list:  # type: ignore[type-arg]
+    def _files(self) -> list[SourceFile]:
         typed = self.options.paths if self.config.file is None and not self.config.sources else ()
         return source_files(self.config, (*typed, *self.options.zones), self.places, self.unreadable.append)
 
@@ -220,7 +162,7 @@ class _Check:
         known = {domain.name: domain for domain in self.config.domains}
         if self.config.all_zones:
             for origin in self.sources.zones:
-                if origin not in known and _is_domain(origin):
+                if origin not in known and is_domain(origin):
                     known[origin] = replace(self.config.defaults, name=origin, given=origin)
         wanted = known if not self.options.domains else dict(self._typed(known))
         if not wanted and not self.unreadable:
@@ -256,7 +198,10 @@ class _Check:
 
     async def reports(self) -> list[Report]:
         """All reports: the configuration, then each domain behind its zone, then the zones without one."""
-        plans = [(domain, self._options(domain)) for domain in self.domains]
+        plans = [
+            (domain, audit_options(domain, self.config, self.options, self.places, self.unreadable.append))
+            for domain in self.domains
+        ]
         alone = self.below.told and not any(options.probe for _, options in plans)
         looked = await (self._one_by_one(plans) if alone else self._side_by_side(plans))
         left = self._of_zones()
@@ -277,47 +222,6 @@ class _Check:
         if self.origins is not None and origin not in self.origins:
             return False
         return not self.options.domains or any(self.zone_of(domain.name) == origin for domain in self.domains)
-
-    def _options(self, domain: DomainConfig) -> AuditOptions:
-        """What to ask of a domain. A value that cannot be meant is told, and the domain judged without it."""
-        expect = domain.expect
-        wanted = AuditOptions(
-            selectors=(*domain.selectors, *(name for name in expect.dkim if name not in domain.selectors)),
-            dkim_keys=self._key_files(domain),
-            only=self.options.only or domain.only,
-            sends_from=domain.sends_from,
-            submission=domain.submission,
-            via=domain.via,
-            probe=_probes(domain, self.options) and self.config.journal is None,
-            profile=domain.profile,
-            parked=domain.parked,
-            severities=self.config.severities,
-            expect=_expectations(domain, None if self.config.file is None else self.name) if expect else None,
-        )
-        try:
-            return checked(wanted)
-        except BadOption as bad:
-            what = f"{domain.given}: {str(bad).removeprefix('--')}"
-            raise BadConfig(self.name, domain.line, what, "correct it") from None
-
-    def _key_files(self, domain: DomainConfig) -> dict[str, Path]:
-        """The private keys; a file that holds none is told."""
-        if not domain.dkim_keys:
-            return {}
-        from deliverkit.protocols.dkim.keys import BadKeyFile, load_private_key
-
-        held: dict[str, Path] = {}
-        for selector, file in domain.dkim_keys.items():
-            try:
-                load_private_key(file)
-            except BadKeyFile as bad:
-                if bad.kind in ("unreadable", "not-a-key"):
-                    shown = self.places.shown(file)
-                    what = f"the key of selector {selector}: {bad.why}"
-                    self.unreadable.append(Unreadable(shown, None, what, "name the file of a private key"))
-                    continue
-            held[selector] = file
-        return held
 
     def _world(self, name: str) -> World:
         """The world in which a domain is seen: all zones answer, and the vantage names the one that is its own."""
@@ -440,29 +344,9 @@ def _whole(path: Path) -> Path:
     return path.absolute()
 
 
-def _probes(domain: DomainConfig, options: CheckOptions) -> bool:
-    return domain.probe if options.probe is None else options.probe
-
-
-def _is_domain(origin: str) -> bool:
-    """Whether a zone may be a domain that sends or receives mail: no reverse zone, none of single records."""
-    if origin == "." or origin.endswith(NO_DOMAINS):
-        return False
-    return not any(label.startswith("_") for label in origin.split("."))
-
-
-def _expectations(domain: DomainConfig, file: str | None) -> Expectations:
-    expect = domain.expect
-    values = {key: getattr(expect, key.replace("-", "_")) for key in expect.lines}
-    return Expectations(values, expect.lines, file)
-
-
 def _undecided(report: Report) -> int:
     return sum(one.decisive for one in report.inconclusive)
 
 
 def _remarked(subject: Subject, remark: str) -> Subject:
     return replace(subject, remark=f"{subject.remark}; {remark}" if subject.remark else remark)
-
-
-__all__ = ["CheckOptions", "Sources", "check", "refused", "unreadable_of", "waits"]

@@ -6,7 +6,7 @@ this file will not do: judge, or read a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -88,8 +88,7 @@ class Ignores:
         """Those that fit nothing, although everything they are about could be told."""
         return tuple(self._told(lambda number, _: not self._matched[number] and number not in self._unsure))
 
-    def _told(self, wanted: object) -> Iterable[Held]:
-        assert callable(wanted)
+    def _told(self, wanted: Callable[[int, Ignore], bool]) -> Iterable[Held]:
         for number, one in enumerate(self.ignores):
             if wanted(number, one):
                 yield Held(one.rules, one.subject, one.reason, one.until, one.line, self._matched[number])

@@ -5,7 +5,7 @@ What this file will not do: read a file, or hold an opinion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -62,7 +62,6 @@ class CheckFacts(Facts):
     idle: tuple[Held, ...] = ()
     stale: tuple[Entry, ...] = ()
     baseline: str | None = None
-    sources: tuple[str, ...] = field(default=())
 
     @property
     def subject(self) -> str:
@@ -73,6 +72,5 @@ class CheckFacts(Facts):
         return {
             "file": self.file,
             "baseline": self.baseline,
-            "sources": self.sources,
             "unreadable": [str(one) for one in self.unreadable],
         }

@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was judged: ``kind`` is "domain", "host", "message", "record" or "session"."""
+    """What was judged: ``kind`` is "domain", "host", "message", "record", "session", "zone" or "configuration"."""
 
     kind: str
     name: str
