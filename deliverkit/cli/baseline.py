@@ -38,7 +38,7 @@ def write(asked: dict[str, Any], path: Path | None, timeout: float | None, quiet
     from deliverkit.config.model import BadConfig
     from deliverkit.engine.baseline import baseline_text, entries_of
 
-    output = Output("text", None, quiet, color=False, fail_on="never", timeout=timeout)
+    output = Output((), quiet, color=False, fail_on="never", timeout=timeout)
     try:
         config, options = configured(asked, timeout=timeout)
         target = path or config.baseline or config.folder / NAME

@@ -69,7 +69,7 @@ def check(asked: dict[str, Any], baseline: Path | None, record: Path | None, out
     try:
         config, options = configured(asked, timeout=output.timeout, baseline=baseline)
         output = _output(output, config)
-        options = replace(options, record=journal, facts=output.format in _KEPT)
+        options = replace(options, record=journal, facts=any(target.format in _KEPT for target in output.targets))
         reports = checked_reports(config, options, output)
     except BadConfig as bad:
         finish_refused(bad, output)
@@ -174,7 +174,7 @@ def finish_refused(bad: BadConfig, output: Output) -> NoReturn:
     from deliverkit.engine.check import refused
 
     click.echo(f"Error: {_plain(str(bad))}", err=True)
-    if output.path is not None or output.format != "text":
+    if any(target.path is not None or target.format != "text" for target in output.targets):
         with contextlib.suppress(click.exceptions.Exit):
             finish(refused(bad), output)
     raise click.exceptions.Exit(2)

@@ -353,3 +353,16 @@ def test_progress_is_nobodys_output(deliverkit: Typed, repository: Path) -> None
     """Where stderr is no terminal nothing stands there."""
     assert deliverkit("check").err == ""
     assert deliverkit("check", "-q").err == ""
+
+
+def test_several_files_at_once_are_written_whatever_the_status(deliverkit: Typed, repository: Path) -> None:
+    """Also where the configuration itself cannot be read."""
+    for text in (CONFIG, "sources = ["):
+        (repository / "deliverkit.toml").write_text(text)
+        (repository / "zones" / "b.zone").write_text("$ORIGIN b.example.\n@ IN MX 10\n")
+        ended = deliverkit("check", "-o", "a.sarif", "-o", "b.xml", "-o", "c.json")
+        assert (ended.status, ended.out) == (2, "")
+        for name in ("a.sarif", "b.xml", "c.json"):
+            written = repository / name
+            assert "CHECK001" in written.read_text("utf-8")
+            written.unlink()
