@@ -30,7 +30,6 @@ VERBS = {
     "doctor": "Find out why an application's mail fails: its settings, then the server.",
     "diff": "Compare two environments, two reports or two versions of zones: what differs.",
     "init": "Write a first configuration from what domains publish today.",
-    "check": "Check a repository of zone files and its configuration, before they are published.",
     "check": "Check a repository of DNS records against its configuration, before they are published.",
     "baseline": "Keep the findings of today, so that a check fails for new ones only.",
     "explain": "Explain a rule, an SMTP reply, a client's error or a log; or list all rules.",
