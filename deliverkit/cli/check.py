@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from deliverkit.cli.common import Output, Progress, WorldChoice, finish, output_options, run, usage_error, world_options
+from deliverkit.cli.complete import configured_domains
 from deliverkit.cli.files import refuse_unwritable, write_file
 from deliverkit.cli.journal import typed
 
@@ -34,14 +35,24 @@ def check_options(function: F) -> F:
     @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
     @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
     @click.option("--environment", metavar="NAME", help="Check this environment of the configuration.")
-    @click.option("--domain", "domains", multiple=True, metavar="D", help="Check this domain alone (repeatable).")
+    @click.option(
+        "--domain",
+        "domains",
+        multiple=True,
+        metavar="D",
+        help="Check this domain alone (repeatable).",
+        shell_complete=configured_domains,
+    )
     @click.option("--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, …")
     @click.option("--probe/--no-probe", default=None, help="Connect to the mail servers, or not.")
     @click.option("--replay", metavar="FILE", help="Answer what no source holds from this journal.")
+    @click.option("--authoritative", is_flag=True, help="Ask the servers of each zone themselves, and compare them.")
+    @click.option("--drift", is_flag=True, help="Compare the sources with what DNS says now.")
     @world_options
     @functools.wraps(function)
     def wrapper(*args: Any, **given: Any) -> Any:
-        names = ("paths", "config_file", "environment", "domains", "only", "probe", "replay", "where")
+        names = ["paths", "config_file", "environment", "domains", "only", "probe", "replay", "where"]
+        names += ["authoritative", "drift"]
         return function(*args, asked={name: given.pop(name) for name in names}, **given)
 
     return wrapper  # type: ignore[return-value]
@@ -103,6 +114,11 @@ def configured(
         laid |= {"world": "live", "nameservers": where.nameservers, "journal": None}
     if asked["replay"]:
         laid |= {"journal": Path(asked["replay"]).absolute()}
+    if asked["authoritative"] or asked["drift"]:
+        if where.told or asked["replay"]:
+            usage_error("--authoritative and --drift need a network: leave out --offline, --closed-world and --replay")
+        laid |= {"world": "live", "journal": None}
+        laid |= {name: True for name in ("authoritative", "drift") if asked[name]}
     if baseline is not None:
         laid |= {"baseline": baseline.absolute()}
     if timeout is not None:

@@ -9,15 +9,16 @@ it; ignores and baseline then move aside what does not count. The order of thing
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deliverkit.config.model import BadConfig, Config, DomainConfig
 from deliverkit.engine.audit import AT_ONCE, MANY_AT_ONCE, AuditOptions, audit, unseen
 from deliverkit.engine.baseline import Baseline, laid_aside, read_baseline, stale
+from deliverkit.engine.checkagreement import Others
 from deliverkit.engine.checkplan import CheckOptions, audit_options, is_domain, opened, waits
 from deliverkit.engine.checksources import Places, SourceFile, read_sources, source_files
 from deliverkit.engine.settle import Ignores, refuse_unknown_rules
@@ -62,7 +63,10 @@ async def check(
     below = opened(config, options) if world is None else world
     try:
         run = _Check(config, options, below, progress or (lambda _: None))
-        return await run.reports()
+        try:
+            return await run.reports()
+        finally:
+            await run.others.aclose()
     finally:
         if world is None:
             await below.aclose()
@@ -113,6 +117,7 @@ class _Check:
         self.domains = list(self._domains())
         self._faults: dict[str, tuple[ZoneFault, ...]] = {}
         self.door = ZoneDoor.over(self.sources.zones, below.dns)
+        self.others = Others(config, below, allow_private=options.allow_private, where=options.where)
 
     # -- what is to be looked at -------------------------------------------------------------------------
 
@@ -204,18 +209,57 @@ class _Check:
         ]
         alone = self.below.told and not any(options.probe for _, options in plans)
         looked = await (self._one_by_one(plans) if alone else self._side_by_side(plans))
-        left = self._of_zones()
+        left = await self._of_zones()
+        agreed = await self._agreed()
         ordered: list[Report] = []
         for report in looked:
-            ordered += [*left.pop(self.zone_of(report.subject.name) or "", ()), report]
+            name = report.subject.name
+            ordered += [*left.pop(self.zone_of(name) or "", ()), *agreed.get(name, ()), report]
         rest = (report for reports in left.values() for report in reports)
         every = [self._settled(report) for report in (*ordered, *rest)]
         whole = [*self._of_configuration(every), *every]
         return [replace(report, interrupted=True) for report in whole] if self.interrupted else whole
 
-    def _of_zones(self) -> dict[str, list[Report]]:
+    async def _of_zones(self) -> dict[str, list[Report]]:
         """What is said of each zone that is wanted, by origin; whatever else is to be said of a zone joins here."""
-        return {origin: [report] for origin, report in self.zone_reports.items() if self._has_zone(origin)}
+        told = {origin: [report] for origin, report in self.zone_reports.items() if self._has_zone(origin)}
+        if self.others.drift and not self.interrupted:
+            named = {domain.name: domain.selectors for domain in self.domains}
+            for origin in told:
+                zone = self.sources.zones[origin]
+                if self.left() > 0:
+                    selectors = named.get(origin, ())
+                    told[origin] += await self._unless_stopped(
+                        self.others.zone(zone, zone.file or origin, selectors, self.say)
+                    )
+        return told
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, list[Report]]) -> list[Report]:
+        """The reports of some work; none after Ctrl-C, which keeps what was found before."""
+        import asyncio
+
+        try:
+            return await work
+        except asyncio.CancelledError:
+            self.interrupted = True
+            return []
+
+    async def _agreed(self) -> dict[str, list[Report]]:
+        """What those who answer for each domain say, where that is wanted, by domain."""
+        if not self.others.of_domains or self.interrupted:
+            return {}
+        import asyncio
+
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(domain: DomainConfig) -> list[Report]:
+            async with places:
+                if self.interrupted or self.left() <= 0:
+                    return []
+                return await self._unless_stopped(self.others.domain(domain))
+
+        told = await asyncio.gather(*map(one, self.domains))
+        return {domain.name: reports for domain, reports in zip(self.domains, told, strict=True)}
 
     def _has_zone(self, origin: str) -> bool:
         """Whether a report on this zone is wanted."""
@@ -237,6 +281,8 @@ class _Check:
     async def _domain(self, name: str, options: AuditOptions) -> Report:
         """One domain, looked at again where something decisive could not be told."""
         world = self._world(name)
+        if self.zone_of(name) is None:
+            world = await self.others.world(name, world)
         report = await self._look(name, options, world)
         for number in range(0 if world.told else self.config.retries):
             if report.interrupted or not _undecided(report) or self.left() <= self.config.retry_wait:

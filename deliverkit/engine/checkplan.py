@@ -18,6 +18,7 @@ from deliverkit.facts.expected import Expectations
 from deliverkit.world import World
 
 if TYPE_CHECKING:
+    from deliverkit.engine.agreement import Where
     from deliverkit.world.journal import Journal
 
 _NO_DOMAINS = ("in-addr.arpa", "ip6.arpa")
@@ -30,7 +31,7 @@ class CheckOptions:
     ``domains`` and ``paths`` (source files) narrow the check; without a configuration the paths are the sources.
     ``zones`` are sources besides. ``only`` and ``probe`` are those of every domain's audit. ``facts``: reports keep
     what was observed, which a summary does not need and which grows with the domains. ``record`` takes what lies below
-    the sources.
+    the sources. ``where`` says where the servers of zones are reached, where that is not port 53 of their addresses.
     """
 
     domains: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class CheckOptions:
     facts: bool = True
     allow_private: bool = False
     record: Journal | None = None
+    where: Where | None = None
 
     @property
     def narrow(self) -> bool:
