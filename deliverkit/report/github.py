@@ -1,13 +1,13 @@
 """For GitHub Actions: annotations as workflow commands, and the Markdown of a job's summary.
 
-GitHub shows ten annotations of each level a step, so the gravest come first and the rest is counted. What this file
-will not do: let anything that came from the world be read as a command.
+GitHub shows ten annotations of each level a step, so the gravest come first, each line once before any line twice,
+and the rest is counted. What this file will not do: let anything that came from the world be read as a command.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from deliverkit.findings import Severity
@@ -31,7 +31,7 @@ def render_github(reports: Sequence[Report]) -> str:
     shown: Counter[str] = Counter()
     left: Counter[str] = Counter()
     lines = []
-    for level, command in sorted(_annotations(reports), key=lambda one: list(_LEVELS.values()).index(one[0])):
+    for level, command in _in_order(_annotations(reports)):
         if shown[level] < _SHOWN:
             lines.append(command)
             shown[level] += 1
@@ -44,7 +44,18 @@ def render_github(reports: Sequence[Report]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _annotations(reports: Sequence[Report]) -> Iterator[tuple[str, str]]:
+def _in_order(annotations: Iterable[tuple[str, str, object]]) -> list[tuple[str, str]]:
+    """By level, and within one the first on each line before the second: a cause often shows in several rules."""
+    turns: Counter[object] = Counter()
+    ranked = []
+    for level, command, place in annotations:
+        ranked.append((list(_LEVELS.values()).index(level), turns[level, place], level, command))
+        turns[level, place] += place is not None
+    return [(level, command) for *_, level, command in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _annotations(reports: Sequence[Report]) -> Iterator[tuple[str, str, object]]:
+    """Level, command and place of each."""
     for report in reports:
         file = home(report, reports)
         for found in report.findings:
@@ -54,12 +65,12 @@ def _annotations(reports: Sequence[Report]) -> Iterator[tuple[str, str]]:
                 properties = {"file": where.file, "line": str(where.line or 1), **properties}
             said = f"{summary(report, found, _MESSAGE)}\nFix: {plain(found.fix.text, _MESSAGE)}"
             said += "".join(f"\n{plain(line)}" for line in found.fix.lines)
-            yield level, _command(level, properties, said[:_MESSAGE])
+            yield level, _command(level, properties, said[:_MESSAGE]), where and (where.file, where.line)
         for reason, rules in unknowns(report).items():
             decisive = any(one.decisive and one.rule in rules for one in report.inconclusive)
             level = "warning" if decisive else "notice"
             said = plain(f"{report.subject.name}: {reason}: {', '.join(rules)}", _MESSAGE)
-            yield level, _command(level, {"title": "could not be told"}, said)
+            yield level, _command(level, {"title": "could not be told"}, said), None
 
 
 def _command(level: str, properties: dict[str, str], message: str) -> str:

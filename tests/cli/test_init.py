@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deliverkit.config import load_config
-from tests.cli.conftest import Typed
+from tests.cli.command import Typed
 
 ZONE = """$ORIGIN example.com.
 @ 3600 SOA ns hostmaster 1 2 3 4 5

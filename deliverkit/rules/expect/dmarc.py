@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deliverkit.facts.dmarc import DmarcFacts
 from deliverkit.facts.expected import ExpectedFacts
-from deliverkit.findings import Draft, Evidence, Severity, evidence_of
+from deliverkit.findings import Draft, Evidence, RecordText, Severity, evidence_of
 from deliverkit.protocols.dmarc.record import POLICIES
 from deliverkit.rules.expect.reading import seen, unmet
 from deliverkit.rules.registry import Findings, rule
@@ -80,7 +80,19 @@ def _weaker(facts: ExpectedFacts, key: str, dmarc: DmarcFacts, policy: str | Non
         yield unmet(facts, key, "the DMARC record states no policy that can be used", _shown(dmarc))
     elif POLICIES.index(policy) < POLICIES.index(wanted):
         test = " (t=y takes one level away)" if dmarc.record is not None and dmarc.record.t else ""
-        yield unmet(facts, key, f"the policy is {policy}{test}", _shown(dmarc, tag))
+        records = _with_policy(dmarc, tag, wanted)
+        yield unmet(facts, key, f"the policy is {policy}{test}", _shown(dmarc, tag), records=records)
+
+
+def _with_policy(dmarc: DmarcFacts, tag: str, policy: str) -> tuple[RecordText, ...]:
+    """The domain's own record with another policy; none where it stands elsewhere, or says more against it."""
+    record = dmarc.record
+    if record is None or dmarc.inherited or record.t:  # the test mode takes a level away, whatever stands there
+        return ()
+    span = record.span(tag)
+    text = record.text.rstrip("; ")
+    stronger = f"{text}; {tag}={policy}" if span is None else f"{text[: span[0]]}{tag}={policy}{text[span[1] :]}"
+    return (RecordText(f"_dmarc.{dmarc.domain}", "TXT", stronger),)
 
 
 def _shown(dmarc: DmarcFacts, tag: str | None = None) -> tuple[Evidence, ...]:

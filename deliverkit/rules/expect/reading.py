@@ -7,18 +7,26 @@ from typing import Any
 
 from deliverkit.facts.base import Unobserved
 from deliverkit.facts.expected import ExpectedFacts
-from deliverkit.findings import Draft, Evidence, evidence_of, finding
+from deliverkit.findings import Draft, Evidence, RecordText, evidence_of, finding
 from deliverkit.flow import Answer
 
 _CONFIGURATION = "[expect]"
 
 
-def unmet(facts: ExpectedFacts, key: str, detail: str, seen: Sequence[Evidence]) -> Draft:
-    """An expectation that does not hold: what was seen, then the line that expects otherwise."""
+def unmet(
+    facts: ExpectedFacts,
+    key: str,
+    detail: str,
+    seen: Sequence[Evidence],
+    *,
+    records: tuple[RecordText, ...] = (),
+    fix: str | None = None,
+) -> Draft:
+    """An expectation that does not hold: what was seen, then the line that expects otherwise; perhaps a way to it."""
     expect = facts.expect
     said = f"{key} = {_toml(expect.values[key])}"
     line = Evidence("file", expect.file or _CONFIGURATION, value=said, file=expect.file, line=expect.lines.get(key))
-    return finding(f"{detail}; expected {said}", at=(*seen, line))
+    return finding(f"{detail}; expected {said}", at=(*seen, line), records=records, fix=fix)
 
 
 def _toml(value: Any) -> str:

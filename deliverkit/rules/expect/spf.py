@@ -13,6 +13,7 @@ from deliverkit.protocols.spf.tree import Tree
 from deliverkit.rules.expect.reading import seen, told, unmet
 from deliverkit.rules.registry import Findings, rule
 from deliverkit.rules.spf.reading import all_told, at, here
+from deliverkit.rules.spf.shorten import shortened
 
 _NONE = "there is no SPF record"
 
@@ -134,7 +135,9 @@ def _too_many(facts: ExpectedFacts, key: str, what: str) -> Iterator[Draft]:
     counts = (worst.lookup_count if key == "lookups-max" else worst.void_count for worst in tree.worst)
     worst = max(counts)
     if worst > most:
-        yield unmet(facts, key, f"{worst} {what}", _shown(spf))
+        shorter = shortened(facts.domain, tree, most, others=True, flat=True) if key == "lookups-max" else None
+        records, fix = (shorter.records, shorter.advice) if shorter else ((), None)
+        yield unmet(facts, key, f"{worst} {what}", _shown(spf), records=records, fix=fix)
     else:
         all_told(tree)
 

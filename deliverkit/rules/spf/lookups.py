@@ -30,7 +30,7 @@ from deliverkit.rules.spf.reading import (
     where,
 )
 from deliverkit.rules.spf.repair import replaced, with_addresses, without
-from deliverkit.rules.spf.shorten import Shortened, shortened, without_repetition
+from deliverkit.rules.spf.shorten import shortened, without_repetition
 
 HEADROOM = 8
 TOLD = 6
@@ -58,16 +58,7 @@ def too_many_lookups(facts: DomainFacts) -> Findings:
     )
     shorter = shortened(facts, tree, MAX_LOOKUPS, others=True, flat=True)
     at_ = _top(facts, tree, eleventh.path)
-    yield finding(detail, at=at_, fix=_advice(shorter), records=shorter.records if shorter else ())
-
-
-def _advice(shorter: Shortened | None) -> str | None:
-    """What the shorter record does, and what it costs from then on."""
-    if shorter is None:
-        return None
-    what = "this record" if len(shorter.records) == 1 else "these records"
-    price = f". {shorter.upkeep}" if shorter.upkeep else ""
-    return f"publish {what}, with {shorter.lookups} lookups: {shorter.done}{price}"
+    yield finding(detail, at=at_, fix=shorter.advice if shorter else None, records=shorter.records if shorter else ())
 
 
 def _dearest(tree: Tree) -> WorstPath:
@@ -109,7 +100,7 @@ def few_lookups_left(facts: DomainFacts) -> Findings:
         yield finding(
             f"{number} of {MAX_LOOKUPS} lookups are used. {_shares(tree)}",
             at=here(facts.spf),
-            fix=_advice(shorter),
+            fix=shorter.advice if shorter else None,
             records=shorter.records if shorter else (),
         )
         return
@@ -129,7 +120,7 @@ def no_lookup_left(facts: DomainFacts) -> Findings:
         yield finding(
             f"all {MAX_LOOKUPS} lookups are used. {_shares(tree)}",
             at=here(facts.spf),
-            fix=_advice(shorter),
+            fix=shorter.advice if shorter else None,
             records=shorter.records if shorter else (),
         )
         return

@@ -46,6 +46,13 @@ class Shortened:
     upkeep: str
     lookups: int
 
+    @property
+    def advice(self) -> str:
+        """What the shorter record does, and what it costs from then on."""
+        what = "this record" if len(self.records) == 1 else "these records"
+        price = f". {self.upkeep}" if self.upkeep else ""
+        return f"publish {what}, with {self.lookups} lookups: {self.done}{price}"
+
 
 class _Unseen(Exception):
     """A question that the tree did not ask."""
