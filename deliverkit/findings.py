@@ -69,7 +69,7 @@ class RecordText:
         head = f"{self.name}. {self.type} "
         if self.type not in ("TXT", "SPF"):
             return (head + self.value,)
-        first, *rest = (_quoted(string) for string in _strings(self.value))
+        first, *rest = (_quoted(string) for string in cut_strings(self.value))
         if not rest:
             return (head + first,)
         return (f"{head}( {first}", *(f"    {string}" for string in rest[:-1]), f"    {rest[-1]} )")
@@ -84,7 +84,7 @@ def _cut(line: str) -> str:
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
-def _strings(text: str) -> list[bytes]:
+def cut_strings(text: str) -> list[bytes]:
     """The text cut into character-strings, behind a blank where one stands in the second half of a string."""
     octets = text.encode("utf-8", "surrogateescape")
     cut = []

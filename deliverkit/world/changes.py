@@ -32,7 +32,7 @@ class Changes:
     def read(cls, removed: Iterable[str], added: Iterable[str]) -> Changes:
         """From lines of a master file with absolute names. Raises ZoneError for what could not be published."""
         gone, new = (parse_master_text("\n".join(lines), origin=".").records for lines in (removed, added))
-        return cls(frozenset(_key(r.name, r.type, r.value) for r in gone), new)
+        return cls(frozenset(record_key(r.name, r.type, r.value) for r in gone), new)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -52,7 +52,7 @@ class Changes:
         )
 
 
-def _key(name: str, type_: str, value: Any) -> tuple[str, str, Any]:
+def record_key(name: str, type_: str, value: Any) -> tuple[str, str, Any]:
     """A record as it is compared: however a text was cut into strings (RFC 1035 §3.3.14), it is the same text."""
     return name, type_, b"".join(value) if type_ in TEXT_TYPES else value
 
@@ -114,7 +114,7 @@ class ChangedDoor:
             return replace((yield from self._followed(told, followed)), question=question)
         elif rest and new and name == owner and (yield from self._from_above(told, owner)):
             rest = ()  # RFC 4592 §2.2.1: a name that exists is not answered by a wildcard
-        kept = [r for r in rest if _key(owner, question.type, r) not in self.changes.removed]
+        kept = [r for r in rest if record_key(owner, question.type, r) not in self.changes.removed]
         records = (*kept, *(r.value for r in new if r.value not in kept))
         exists = owner in self._published or told.status is not Status.NXDOMAIN
         status = Status.OK if records else Status.NODATA if exists else Status.NXDOMAIN

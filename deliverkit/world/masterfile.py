@@ -9,6 +9,9 @@ address) is kept: rules speak about it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -86,18 +89,33 @@ def read_master_file(
         root = path.resolve().parent
     except (OSError, RuntimeError, ValueError):  # a loop of links; a NUL in the name
         raise ZoneError(shown, None, "", "cannot be read (no such path)", "name a readable file") from None
-    reader = _Reader(root=root, origin=origin, shown=shown, as_written=as_written)
+    reader = Reader(root=root, origin=origin, shown=shown, as_written=as_written)
     reader.read_file(path, shown)
     return reader.result()
 
 
+_UNSAVED: ContextVar[Mapping[Path, bytes] | None] = ContextVar("unsaved", default=None)
+
+
+@contextmanager
+def unsaved(texts: Mapping[Path, bytes]) -> Iterator[None]:
+    """Within, these files (whole paths, links followed) hold other octets than on disk: a change that is not written.
+
+    Whatever reads sources then judges the change, as it would once it is written.
+    """
+    token = _UNSAVED.set({**(_UNSAVED.get() or {}), **texts})
+    try:
+        yield
+    finally:
+        _UNSAVED.reset(token)
+
+
 def file_octets(path: Path, shown: str) -> bytes:
     """What a text file holds, within the bounds. Raises ZoneError."""
-    try:
-        with path.open("rb") as stream:
-            octets = stream.read(MAX_FILE_OCTETS + 1)
-    except OSError as bad:
-        raise ZoneError(shown, None, "", f"cannot be read ({bad.strerror})", "name a readable file") from None
+    changed = _UNSAVED.get()
+    octets = changed.get(path.resolve()) if changed else None
+    if octets is None:
+        octets = _stored_octets(path, shown)
     if len(octets) > MAX_FILE_OCTETS:
         raise ZoneError(shown, None, "", f"is larger than {MAX_FILE_OCTETS} octets", "give a part of the zone")
     if b"\0" in octets:
@@ -106,16 +124,24 @@ def file_octets(path: Path, shown: str) -> bytes:
     return octets
 
 
+def _stored_octets(path: Path, shown: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_FILE_OCTETS + 1)
+    except OSError as bad:
+        raise ZoneError(shown, None, "", f"cannot be read ({bad.strerror})", "name a readable file") from None
+
+
 def parse_master_text(text: str, *, file: str = "<text>", origin: str | None = None) -> MasterFile:
     """Read master-file text that lies in no file; ``$INCLUDE`` is refused."""
-    reader = _Reader(root=None, origin=origin)
+    reader = Reader(root=None, origin=origin)
     reader.read_text(text, file)
     return reader.result()
 
 
 # -- entries --------------------------------------------------------------------------------------------
 
-_LEXEME = re.compile(
+LEXEME = re.compile(
     r"""(?P<newline>\r?\n|\r)
       | (?P<blank>[ \t\f\v\u00a0]+)
       | (?P<comment>;[^\r\n]*)
@@ -127,7 +153,7 @@ _LEXEME = re.compile(
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
     """One logical line: its tokens, and whether it began with a blank (same owner as before)."""
 
     line: int
@@ -136,16 +162,16 @@ class _Entry:
     generated: bool = False
 
 
-def _entry(text: str, at: int, line: int, file: str) -> tuple[_Entry, int, int]:
+def logical_line(text: str, at: int, line: int, file: str) -> tuple[Entry, int, int]:
     """The logical line that begins here, where the next one does, and that one's number.
 
     Parentheses join lines, comments vanish, quotes protect.
     """
     depth, opened = 0, line
-    entry = _Entry(line, False, [])
+    entry = Entry(line, False, [])
     fresh = True  # nothing but the start of a physical line so far
     while at < len(text):
-        match = _LEXEME.match(text, at)
+        match = LEXEME.match(text, at)
         if match is None:
             raise _lexical_fault(text, at, file, line)
         kind = match.lastgroup
@@ -174,7 +200,7 @@ def _entry(text: str, at: int, line: int, file: str) -> tuple[_Entry, int, int]:
 
 def words(text: str, file: str, line: int) -> list[Token]:
     """The words of a record's data, which stands on one line. Raises ZoneError."""
-    return _entry(text, 0, line, file)[0].tokens
+    return logical_line(text, 0, line, file)[0].tokens
 
 
 def _lexical_fault(text: str, at: int, file: str, line: int) -> ZoneError:
@@ -203,7 +229,7 @@ _IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 
 _TTL = re.compile(r"[0-9]+|(?:[0-9]+[wdhms])+", re.IGNORECASE)
 _TTL_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_CLASSES = frozenset({"IN", "CH", "HS", "CS", "ANY"})
+CLASSES = frozenset({"IN", "CH", "HS", "CS", "ANY"})
 
 
 def parse_ttl(text: str) -> int | None:
@@ -217,7 +243,7 @@ def parse_ttl(text: str) -> int | None:
     return seconds if seconds <= MAX_TTL else None
 
 
-class _Reader:
+class Reader:
     """The state of reading: origin, owner, TTLs, and the bounds on what may be taken in."""
 
     def __init__(self, root: Path | None, origin: str | None, shown: str = "", *, as_written: bool = False) -> None:
@@ -254,7 +280,7 @@ class _Reader:
             if match and self._plain_record(match, line, file):
                 at, line = match.end(), line + 1
                 continue
-            entry, at, line = _entry(text, at, line, file)
+            entry, at, line = logical_line(text, at, line, file)
             if not entry.tokens:
                 continue
             first = entry.tokens[0]
@@ -315,7 +341,7 @@ class _Reader:
 
     # -- directives -------------------------------------------------------------------------------------
 
-    def _directive(self, entry: _Entry, file: str) -> None:
+    def _directive(self, entry: Entry, file: str) -> None:
         word, *arguments = entry.tokens
         action = {
             "$ORIGIN": self._set_origin,
@@ -328,7 +354,7 @@ class _Reader:
             raise ZoneError(file, entry.line, word.text, "an unknown directive", f"{known} known")
         action(entry, arguments, file)
 
-    def _set_origin(self, entry: _Entry, arguments: list[Token], file: str) -> None:
+    def _set_origin(self, entry: Entry, arguments: list[Token], file: str) -> None:
         if len(arguments) != 1:
             raise ZoneError(file, entry.line, "$ORIGIN", "$ORIGIN takes one name", "write $ORIGIN example.com.")
         if self.origin is None and not arguments[0].text.endswith("."):
@@ -337,14 +363,14 @@ class _Reader:
         self._complete_by(self._name(arguments[0], file))
         self.first_origin = self.first_origin or self.origin
 
-    def _set_ttl(self, entry: _Entry, arguments: list[Token], file: str) -> None:
+    def _set_ttl(self, entry: Entry, arguments: list[Token], file: str) -> None:
         ttl = parse_ttl(arguments[0].text) if len(arguments) == 1 else None
         if ttl is None:
             text = " ".join(token.text for token in arguments)
             raise ZoneError(file, entry.line, text, "$TTL takes one time", "write $TTL 3600 or $TTL 1h")
         self.default_ttl = ttl
 
-    def _include(self, entry: _Entry, arguments: list[Token], file: str) -> None:
+    def _include(self, entry: Entry, arguments: list[Token], file: str) -> None:
         if not 1 <= len(arguments) <= 2:
             remedy = "write $INCLUDE FILE or $INCLUDE FILE ORIGIN"
             raise ZoneError(file, entry.line, "$INCLUDE", "$INCLUDE takes a file and perhaps a name", remedy)
@@ -389,17 +415,17 @@ class _Reader:
                 return target
         raise ZoneError(file, token.line, token.text, "the file to include is not there", "correct its path")
 
-    def _generate(self, entry: _Entry, arguments: list[Token], file: str) -> None:
+    def _generate(self, entry: Entry, arguments: list[Token], file: str) -> None:
         if len(arguments) < 4:
             remedy = "write $GENERATE 1-10 host$ A 192.0.2.$"
             raise ZoneError(file, entry.line, "$GENERATE", "$GENERATE takes a range, a name, a type, a value", remedy)
         for number in _generate_range(arguments[0], file):
             tokens = [Token(_generated(t, number, file), t.quoted, t.line) for t in arguments[1:]]
-            self._record(_Entry(entry.line, False, tokens, generated=True), file)
+            self._record(Entry(entry.line, False, tokens, generated=True), file)
 
     # -- records ----------------------------------------------------------------------------------------
 
-    def _record(self, entry: _Entry, file: str) -> None:
+    def _record(self, entry: Entry, file: str) -> None:
         """``[owner] [TTL] [class] type data``, TTL and class in either order (RFC 1035 §5.1)."""
         tokens = entry.tokens
         if not entry.indented:
@@ -447,7 +473,7 @@ class _Reader:
             elif ttl is None and len(tokens) > 1 and word.isascii() and word.isdigit():
                 why = f"a TTL of more than {MAX_TTL} seconds (RFC 2181 §8)"
                 raise ZoneError(file, tokens[0].line, word, why, "write 3600, or at most a week")
-            elif not seen_class and word.upper() in _CLASSES:
+            elif not seen_class and word.upper() in CLASSES:
                 seen_class = True
                 if word.upper() != "IN":
                     raise ZoneError(file, tokens[0].line, word, "a class other than IN", "mail lives in class IN")

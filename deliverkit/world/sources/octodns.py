@@ -55,13 +55,13 @@ def read(path: Path, shown: str, origin: str | None) -> tuple[SourceZone, ...]:
     if own is None:
         remedy = "name the file after its zone (example.com.yaml), or name its origin in the configuration"
         raise ZoneError(shown, None, zone, "the file's name is no zone", remedy)
-    reader = _Reader(own)
-    for file, called in _files(path, shown):
+    reader = Reader(own)
+    for file, called in files_of(path, shown):
         reader.read_file(file, called)
     return (source_zone(SourceFacts(own, "octodns", shown, tuple(reader.records)), default_ttl=DEFAULT_TTL),)
 
 
-def _files(path: Path, shown: str) -> list[tuple[Path, str]]:
+def files_of(path: Path, shown: str) -> list[tuple[Path, str]]:
     """The files of the zone, each with the name it is called by."""
     if not path.is_dir() and not path.parent.name.endswith("."):
         return [(path, shown)]
@@ -72,7 +72,7 @@ def _files(path: Path, shown: str) -> list[tuple[Path, str]]:
     return [(one, str(called / one.name)) for one in found]
 
 
-class _Reader:
+class Reader:
     """The records of one zone, from as many files as it has."""
 
     def __init__(self, origin: str) -> None:
