@@ -45,10 +45,10 @@ def records_of(texts: Iterable[RecordText]) -> tuple[ZoneRecord, ...]:
         raise CannotApply(f"its record cannot be read ({bad})") from None
 
 
-def brought_in(fix: Fix, zones: Mapping[str, Held], changed: Mapping[Path, bytes], root: Path) -> Texts:
+def brought_in(fix: Fix, zones: Mapping[str, Held], changed: Mapping[Path, bytes], root: Path | None) -> Texts:
     """The files that change when the fix is applied, with what they hold then. Raises CannotApply.
 
-    ``root`` is the folder outside of which nothing is changed, links followed.
+    ``root`` is the folder outside of which nothing is changed, links followed; None stands for that of each source.
     """
     removes, records = records_of(fix.removes), records_of(fix.records)
     made: Texts = {}
@@ -60,7 +60,7 @@ def brought_in(fix: Fix, zones: Mapping[str, Held], changed: Mapping[Path, bytes
     for origin, (gone, new) in parts.items():
         one = changed_zone(zones[origin], gone, new, {**changed, **made}, root)
         for other in zones.values():
-            if other.facts.origin != origin and not files_of(other).isdisjoint(one):
+            if other.facts.origin != origin and not files_of(other).keys().isdisjoint(one):
                 both = f"{origin} and {other.facts.origin}"
                 raise CannotApply(f"{', '.join(map(str, one))} is part of both {both}; change it by hand")
         made |= one
@@ -93,7 +93,7 @@ def changed_zone(
     removes: Sequence[ZoneRecord],
     records: Sequence[ZoneRecord],
     changed: Mapping[Path, bytes],
-    root: Path,
+    root: Path | None,
 ) -> Texts:
     """The files of one zone that change, held to say what they should. Raises CannotApply."""
     for record in records:
@@ -101,9 +101,10 @@ def changed_zone(
             raise CannotApply(f"{record.name} is not in the zone {zone.facts.origin}")
     with unsaved(changed):
         made = _made(zone, removes, records)
+    inside = (root or zone.source.path.absolute().parent).resolve()
     for path in made:
-        if not path.is_relative_to(root):
-            raise CannotApply(f"{path} lies outside {root}")
+        if not path.is_relative_to(inside):
+            raise CannotApply(f"{path} lies outside {inside}; change it by hand")
     hold(zone.source, zone.facts, {**changed, **made}, removes, records)
     return made
 
@@ -153,11 +154,14 @@ def addresses_of(plan: Path, record: SourceRecord) -> list[str]:
     return [address for address, told in found.items() if told] or list(found)
 
 
-def files_of(zone: Held) -> frozenset[Path]:
-    """The files in which records of a zone stand, links followed."""
-    source, shown = zone.source, {record.file for record in zone.facts.records}
-    folder, called = (
-        (source.path, Path(source.shown)) if source.path.is_dir() else (source.path.parent, Path(source.shown).parent)
-    )
-    found = {source.path if one == source.shown else folder / Path(one).relative_to(called) for one in shown}
-    return frozenset(path.resolve() for path in found)
+def files_of(zone: Held) -> dict[Path, str]:
+    """The files in which records of a zone stand, links followed, with the names that reports use."""
+    source = zone.source
+    base, called = source.path, Path(source.shown)
+    if not base.is_dir():
+        base, called = base.resolve().parent if zone.facts.kind == "master" else base.parent, called.parent
+    found: dict[Path, str] = {}
+    for name in dict.fromkeys(record.file for record in zone.facts.records):
+        path = source.path if name == source.shown else base / Path(name).relative_to(called)
+        found[path.resolve()] = name
+    return found

@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from deliverkit.engine.edit.model import CannotApply
 from deliverkit.engine.edit.zonescan import Scan, Stated
-from deliverkit.engine.edit.zonewords import Word, Words, column, is_relative, line_end, means, spelled
+from deliverkit.engine.edit.zonewords import Word, Words, column, is_relative, line_end, means, spelled, words_of
 from deliverkit.findings import STRING_OCTETS, cut_strings
 from deliverkit.world import rdata
 from deliverkit.world.masterfile import ZoneRecord, words
@@ -80,12 +80,10 @@ def _whole(text: str, parts: Words, new: str) -> list[Change]:
 
 def folds(scan: Scan) -> bool:
     """Whether the zone writes long texts in parentheses, on several lines; so does one that has no long text yet."""
-    several = [
-        entry
-        for entry in scan.entries
-        if not entry.generated and entry.records[0].type in TEXT_TYPES and len(entry.records[0].value) > 1
-    ]
-    return not several or any("(" in scan.texts[e.file][e.start : e.end] for e in several)
+    texts = [e for e in scan.entries if not e.generated and e.records[0].type in TEXT_TYPES]
+    parts = [words_of(scan.texts[entry.file], entry) for entry in texts]
+    several = [one.folded for one in parts if len(one.data) > 1]
+    return not several or any(several)
 
 
 class _Texts:

@@ -104,7 +104,8 @@ class _Scanner(Reader):
                 return
         indented = entry.indented and not word
         records = self.records[count:]
-        made = Stated(self.file, file, line, start, end, origin, records, indented, bool(word), self.owner_from)
+        heir_of = self.owner_from if indented else None
+        made = Stated(self.file, file, line, start, end, origin, records, indented, bool(word), heir_of)
         self.entries.append(made)
         if not indented:
             self.owner_from = made
