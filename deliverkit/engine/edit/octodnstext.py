@@ -35,10 +35,15 @@ def octodns_changed(
                 work.replace(old, found)
                 gone.remove(old)
                 new.remove(found)
+    names = {old.name for old in gone}
+    for record in new:
+        if record.name not in names:  # before anything goes: a file without a name is none
+            work.add(record)
     for old in gone:
         work.remove(old)
     for record in new:
-        work.add(record)
+        if record.name in names:
+            work.add(record)
     return work.made
 
 

@@ -99,8 +99,11 @@ def changed_zone(
     for record in records:
         if not within(record.name, zone.facts.origin):
             raise CannotApply(f"{record.name} is not in the zone {zone.facts.origin}")
-    with unsaved(changed):
-        made = _made(zone, removes, records)
+    try:
+        with unsaved(changed):
+            made = _made(zone, removes, records)
+    except ZoneError as bad:  # a step on the way leaves nothing that could be read
+        raise CannotApply(f"the file would not be readable any more ({bad})") from None
     inside = (root or zone.source.path.absolute().parent).resolve()
     for path in made:
         if not path.is_relative_to(inside):

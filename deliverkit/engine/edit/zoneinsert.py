@@ -15,8 +15,16 @@ from deliverkit.world.masterfile import ZoneRecord
 from deliverkit.world.values import TEXT_TYPES, absolute, split_labels
 
 
-def inserted(scan: Scan, records: Sequence[ZoneRecord], gone: Collection[Stated]) -> Iterator[Edit]:
-    """The edits that put records in, each behind the entry it is closest to."""
+def inserted(scan: Scan, records: Sequence[ZoneRecord], gone: Collection[Stated]) -> list[Edit]:
+    """The edits that put records in, each behind the entry it is closest to.
+
+    Those without an owner of their own come first, so that none takes the owner of another new one.
+    """
+    found = list(_inserted(scan, records, gone))
+    return [edit for _, edit in sorted(found, key=lambda one: one[0])]
+
+
+def _inserted(scan: Scan, records: Sequence[ZoneRecord], gone: Collection[Stated]) -> Iterator[tuple[bool, Edit]]:
     for record in records:
         beside = _beside(scan, record, gone)
         last = _last_heir(scan, beside)
@@ -24,7 +32,8 @@ def inserted(scan: Scan, records: Sequence[ZoneRecord], gone: Collection[Stated]
         end = line_end(text, last)
         line = _line(scan, beside, last.origin, record, end)
         whole = text.endswith(("\n", "\r"), last.start, last.end)
-        yield text_edit(last.file, text, last.end, last.end, line + end if whole else end + line)
+        owned = line[:1] not in (" ", "\t")
+        yield owned, text_edit(last.file, text, last.end, last.end, line + end if whole else end + line)
 
 
 def _beside(scan: Scan, record: ZoneRecord, gone: Collection[Stated]) -> Stated:

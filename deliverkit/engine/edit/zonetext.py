@@ -23,7 +23,7 @@ _BELONG: tuple[_Fits, ...] = (
     lambda old, new: record_key(*_three(old)) == record_key(*_three(new)),  # said in another way
     lambda old, new: (old.name, old.type) == (new.name, new.type),
     lambda old, new: old.type == new.type and record_key(*_three(old))[2] == record_key(*_three(new))[2],  # renamed
-    lambda old, new: old.name == new.name,  # an alias that becomes a record
+    lambda old, new: old.name == new.name and "CNAME" in (old.type, new.type),  # an alias that becomes a record
 )
 """Which new record takes the place of which old one, the closest way first."""
 
@@ -103,6 +103,8 @@ def _replaced(scan: Scan, entry: Stated, record: ZoneRecord) -> list[Change] | N
         owner = spelled(record.name, entry.origin, relative=is_relative(parts.owner))
         changes.append(_in_column(text, parts, owner))
     if old.type != record.type:
+        if parts.folded:
+            return None
         changes.append((parts.type.start, parts.type.end, record.type))
     if old.name == record.name or old.type != record.type:
         changes += new_data(text, entry, parts, record, fold=folds(scan))

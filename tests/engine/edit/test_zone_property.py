@@ -1,4 +1,4 @@
-"""Random zones in random styles, random changes: the file says what it should, and all other octets are as they were."""
+"""Random zones, random changes: the file says what it should, and all other octets are as they were."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from deliverkit.engine.edit.model import CannotApply
 from deliverkit.world.masterfile import ZoneRecord, read_master_file
 from deliverkit.world.values import TEXT_TYPES, presentation
 from tests.engine.edit.bringing import bring
 
-SETTINGS = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
+)
 LABELS = ("www", "mail", "_dmarc", "s1._domainkey", "s2._domainkey", "a.b", "*", "ftp10")
 
 
@@ -29,7 +32,7 @@ class Row:
 values = st.one_of(
     st.tuples(st.just("A"), st.integers(1, 250).map(lambda n: f"192.0.2.{n}")),
     st.tuples(st.just("MX"), st.integers(0, 99).map(lambda n: f"{n} mx{n}.example.com.")),
-    st.tuples(st.just("TXT"), st.text("abc =;()~\\\"ä-", min_size=1, max_size=40)),
+    st.tuples(st.just("TXT"), st.text('abc =;()~\\"ä-', min_size=1, max_size=40)),
     st.tuples(st.just("TXT"), st.integers(256, 600).map(lambda n: "k=" + "B" * n)),
     st.tuples(st.just("NS"), st.just("ns.example.net.")),
 )
@@ -50,7 +53,7 @@ def data(draw: st.DrawFn, type_: str, value: str, origin: str) -> str:
         style = draw(st.sampled_from(["line", "folded", "commented"]))
         if style == "line":
             return " ".join(parts)
-        between = "\n\t\t" if style == "folded" else " ; a part (of \"it\n    "
+        between = "\n\t\t" if style == "folded" else ' ; a part (of "it\n    '
         return f"( {between.join(parts)} )"
     host = value.rsplit(" ", 1)[-1]
     if type_ in ("MX", "NS") and host.endswith(f".{origin}.") and draw(st.booleans()):
@@ -65,7 +68,9 @@ def zones(draw: st.DrawFn) -> list[Row]:
     rows = [
         Row(draw(st.sampled_from(["$ORIGIN example.com.\n", "; a zone\n\n$ORIGIN EXAMPLE.com. ; here\n"]))),
         Row(draw(st.sampled_from(["$TTL 3600\n", "$TTL 1h\n", ""]))),
-        Row("@ IN SOA ns hostmaster (\n  2026010100 ; serial\n  7200 3600 1209600 3600 )\n", ("example.com", "SOA", "")),
+        Row(
+            "@ IN SOA ns hostmaster (\n  2026010100 ; serial\n  7200 3600 1209600 3600 )\n", ("example.com", "SOA", "")
+        ),
     ]
     origin, owner = "example.com", "example.com"
     for _ in range(draw(st.integers(0, 8))):
@@ -113,9 +118,16 @@ def test_nothing_else_changes(rows: list[Row], given_: st.DataObject) -> None:
     text = "".join(row.text for row in rows).replace("\n", end)
     stated = [row.states for row in rows if row.states and row.states[1] != "SOA"]
     removes = list(dict.fromkeys(given_.draw(st.lists(st.sampled_from(stated), max_size=3)) if stated else []))
-    records = [(name, *value) for name, value in given_.draw(st.lists(st.tuples(names, values), max_size=3, unique_by=repr))]
+    records = [
+        (name, *value) for name, value in given_.draw(st.lists(st.tuples(names, values), max_size=3, unique_by=repr))
+    ]
     removes_first = [one for one in removes if one not in records]
-    made = bring({"example.com.zone": text.encode()}, removes_first, records)["example.com.zone"]
+    assume(removes_first or records)
+    try:
+        made = bring({"example.com.zone": text.encode()}, removes_first, records)["example.com.zone"]
+    except CannotApply as why:
+        assert "another record would change with it" in str(why) and not rows[1].text  # TTLs from the record above
+        return
 
     before, after = _read(text.encode()), _read(made)
     gone = {meaning(record) for one in removes_first for record in _parsed(one)}
@@ -124,7 +136,7 @@ def test_nothing_else_changes(rows: list[Row], given_: st.DataObject) -> None:
     assert sorted(map(repr, map(meaning, after))) == sorted(map(repr, [*map(meaning, kept), *new]))
     ttls = {(*meaning(r), r.ttl) for r in after}
     assert all((*meaning(r), r.ttl) in ttls for r in kept)
-    _only_their_entries(rows, text, made.decode(), {one for one in removes_first}, end)
+    _only_their_entries(rows, text, made.decode(), set(removes_first), end)
 
 
 def _read(octets: bytes) -> tuple[ZoneRecord, ...]:
