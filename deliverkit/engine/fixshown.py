@@ -174,4 +174,6 @@ def summary(fixed: Fixed, *, written: bool) -> list[str]:
         if left.why:
             lines.append(f"  {left.why}")
         lines.append(f"  to do: {left.finding.fix.text}")
+    if fixed.left and fixed.after and not written:
+        lines.append("lines are counted as they are once the changes are written")
     return lines

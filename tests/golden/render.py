@@ -10,8 +10,19 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from deliverkit.engine.audit import AuditOptions
+from deliverkit.engine.edit.model import SourceFile
+from deliverkit.engine.fix import fix
+from deliverkit.engine.fixfiles import judging
+from deliverkit.engine.fixshown import as_diff, as_octodns, as_zone, summary
+from deliverkit.flow import at_once
 from deliverkit.report import render
+<<<<<<< HEAD
 from deliverkit.report.model import Ignored, Report
+=======
+from deliverkit.report.model import Report
+from deliverkit.world import World
+>>>>>>> 01a88f7 (Prove deliverkit fix: what is kept, what is put back, what is written)
 from deliverkit.world.story import load_story, run_story
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +41,9 @@ STORIES = {
     "probe-certificate-for-another-name": "tls/certificate-for-another-name",
 }
 """The name of the rendering, and the story below fixtures/stories."""
+
+FAULTY = sorted((ROOT / "fixtures" / "fix").iterdir())
+"""Source files with faults that `deliverkit fix` corrects."""
 
 SUFFIXES = {".txt": "text", ".json": "json", ".md": "markdown", ".html": "html"}
 
@@ -56,7 +70,17 @@ def golden_pages() -> dict[Path, str]:
     for name, report in _reports().items():
         for suffix, format_ in suffixes(name).items():
             pages[GOLDEN / f"{name}{suffix}"] = _AT.sub('"at": 0.0', render([report], format_, width=_WIDTH))
-    return pages
+    return {**pages, **_fix_pages()}
+
+
+def _fix_pages() -> dict[Path, str]:
+    """What `deliverkit fix` prints of the faulty files below fixtures/fix."""
+    sources = [SourceFile(path, path.relative_to(ROOT).as_posix()) for path in FAULTY]
+    judge = judging(sources, World.offline(closed=True), AuditOptions(probe=False))
+    fixed = at_once(fix(sources, judge))
+    shown = {".diff": as_diff(fixed), ".zone": as_zone(fixed), ".yaml": as_octodns(fixed)}
+    shown[".txt"] = "\n".join(summary(fixed, written=False)) + "\n"
+    return {GOLDEN / f"fix{suffix}": text for suffix, text in shown.items()}
 
 
 def names() -> list[str]:

@@ -100,7 +100,10 @@ def test_only_these_lines_change(case: str) -> None:
 
 def test_what_is_said_again_gets_the_form_that_octodns_wants() -> None:
     """SRC004 and SRC037: a final dot, a backslash before the semicolon."""
-    text = "a:\n  type: TXT\n  value: v=DKIM1; p=\nb:\n  type: TXT\n  value: x\\; y\nc:\n  type: CNAME\n  value: d.example.net\n"
+    text = (
+        "a:\n  type: TXT\n  value: v=DKIM1; p=\nb:\n  type: TXT\n  value: x\\; y\n"
+        "c:\n  type: CNAME\n  value: d.example.net\n"
+    )
     same: list[Three] = [("a.example.com", "TXT", "v=DKIM1; p="), ("c.example.com", "CNAME", "d.example.net.")]
     made = brought(text, same, same, NAME)
     assert made == text.replace("DKIM1;", "DKIM1\\;").replace("d.example.net\n", "d.example.net.\n")
