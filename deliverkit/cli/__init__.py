@@ -28,7 +28,7 @@ VERBS = {
     "verify": "Verify stored messages: SPF, DKIM, DMARC and the message itself.",
     "sink": "Receive mail, keep its exact bytes, verify and show it.",
     "doctor": "Find out why an application's mail fails: its settings, then the server.",
-    "fix": "Correct DNS records in zone files and octoDNS YAML, each fix judged before it is kept.",
+    "fix": "Correct DNS records in their source files: zone files and octoDNS YAML.",
     "diff": "Compare two environments, two reports or two versions of zones: what differs.",
     "init": "Write a first configuration from what domains publish today.",
     "check": "Check a repository of DNS records against its configuration, before they are published.",

@@ -72,7 +72,7 @@ def fix(
         path = None
     if path is not None:
         refuse_unwritable(path)
-    output = Output(format_ or "text", path, quiet, color=False, fail_on=fail_on, timeout=None)
+    output = Output((), quiet, color=False, fail_on=fail_on, timeout=None)
     options = _options(domains, rules, fail_on, notes=notes, bump_serial=bump_serial)
     fixed = _fixed([_source(one) for one in paths], where, _audit_options(selectors, sends_from), options, output)
     if write:

@@ -17,12 +17,8 @@ from deliverkit.engine.fixfiles import judging
 from deliverkit.engine.fixshown import as_diff, as_octodns, as_zone, summary
 from deliverkit.flow import at_once
 from deliverkit.report import render
-<<<<<<< HEAD
 from deliverkit.report.model import Ignored, Report
-=======
-from deliverkit.report.model import Report
 from deliverkit.world import World
->>>>>>> 01a88f7 (Prove deliverkit fix: what is kept, what is put back, what is written)
 from deliverkit.world.story import load_story, run_story
 
 ROOT = Path(__file__).parents[2]

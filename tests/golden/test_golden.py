@@ -20,14 +20,10 @@ def rendered() -> dict[Path, str]:
     return golden_pages()
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", [f"{one}{suffix}" for one in names() for suffix in suffixes(one)])
-=======
 FIXES = [f"fix{suffix}" for suffix in (".diff", ".zone", ".yaml", ".txt")]
 
 
-@pytest.mark.parametrize("name", [*(f"{story}{suffix}" for story in STORIES for suffix in SUFFIXES), *FIXES])
->>>>>>> 01a88f7 (Prove deliverkit fix: what is kept, what is put back, what is written)
+@pytest.mark.parametrize("name", [*(f"{one}{suffix}" for one in names() for suffix in suffixes(one)), *FIXES])
 def test_golden(rendered: dict[Path, str], name: str) -> None:
     """Line by line what is in the file."""
     path = GOLDEN / name

@@ -35,14 +35,14 @@ def octodns_changed(
                 work.replace(old, found)
                 gone.remove(old)
                 new.remove(found)
-    names = {old.name for old in gone}
+    emptied = {old.name for old in gone} if work.outlives(gone) else set()  # a file without a name is none
     for record in new:
-        if record.name not in names:  # before anything goes: a file without a name is none
+        if record.name not in emptied:
             work.add(record)
     for old in gone:
         work.remove(old)
     for record in new:
-        if record.name in names:
+        if record.name in emptied:
             work.add(record)
     return work.made
 
@@ -82,6 +82,10 @@ class _Work:
             if varied(one.record):
                 raise document.refuse(one.record, "gives several answers, by who asks")
         return found
+
+    def outlives(self, gone: Sequence[ZoneRecord]) -> bool:
+        """Whether anything is left in the files when these records are gone."""
+        return any(not any(states(one.told, old) for old in gone) for one in self._nodes().stated)
 
     def replace(self, old: ZoneRecord, new: ZoneRecord) -> None:
         """Another value in place of one; where that one stands twice, the second goes."""

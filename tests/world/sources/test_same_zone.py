@@ -128,7 +128,7 @@ def test_the_fast_line_says_what_the_slow_one_says(text: str, glued: bool) -> No
 )
 def test_plain_lines_take_the_fast_way(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What most lines look like never comes to the lexer."""
-    monkeypatch.setattr(masterfile, "_entry", None)
+    monkeypatch.setattr(masterfile, "logical_line", None)
     assert len(parse_master_text(f"@ A 192.0.2.9\n{line}\n", origin="example.com").records) == 2
 
 
