@@ -96,7 +96,10 @@ class Fixed:
 
 
 async def fix(sources: Iterable[SourceFile], judge: Judge, options: FixOptions = FixOptions()) -> Fixed:
-    """Apply what can be applied, in memory. Raises ZoneError for a source that cannot be read."""
+    """Apply what can be applied, in memory. Raises ZoneError for a source that cannot be read.
+
+    Raises KeyboardInterrupt where the judge was interrupted, with nothing written.
+    """
     work = _Work(tuple(sources), judge, options)
     await work.run()
     return work.result()
@@ -132,7 +135,7 @@ class _Work:
 
     async def run(self) -> None:
         """Round by round, until nothing can be applied any more."""
-        self.reports = await self.judge({})
+        self.reports = await self._judged({})
         for _ in range(MOST_ROUNDS):
             batch = self._batch()
             if not batch:
@@ -141,6 +144,13 @@ class _Work:
                 for one in batch:  # somebody in the crowd made it worse
                     await self._tried([one])
         self._raise_serials()
+
+    async def _judged(self, changed: Mapping[Path, bytes]) -> list[Report]:
+        """What the judge says; one who was interrupted saw a part only, on which nothing may be built."""
+        reports = await self.judge(changed)
+        if any(report.interrupted for report in reports):
+            raise KeyboardInterrupt
+        return reports
 
     # -- one round ---------------------------------------------------------------------------------------
 
@@ -195,7 +205,7 @@ class _Work:
     async def _tried(self, batch: Sequence[tuple[_Candidate, Texts]]) -> bool:
         """Judge everything with these fixes; keep them if they help, else put them back."""
         made = {path: octets for _, texts in batch for path, octets in texts.items()}
-        after = await self.judge({**self.changed, **made})
+        after = await self._judged({**self.changed, **made})
         for one, _ in batch:
             why = _worse(one, self.reports, after, [other for other, _ in batch])
             if why:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -94,6 +95,17 @@ def test_what_cannot_be_told_afterwards_is_put_back(source: SourceFile) -> None:
         return [report(found("A001", "error", "one", "1"))]
 
     assert done(source, judge).left[0].why.startswith("was tried and put back: SPF001 could not be told any more")
+
+
+def test_a_judge_who_was_interrupted_decides_nothing(source: SourceFile) -> None:
+    """An audit that is cancelled returns what it saw; that is not enough to write by."""
+
+    async def judge(changed: Mapping[Path, bytes]) -> list[Report]:
+        seen = report(*([] if changed else [found("A001", "error", "one", "1")]))
+        return [replace(seen, interrupted=bool(changed))]
+
+    with pytest.raises(KeyboardInterrupt):
+        done(source, judge)
 
 
 def test_the_next_step_of_a_rollout_waits(source: SourceFile) -> None:
