@@ -29,8 +29,8 @@ _KEPT = ("json", "jsonl", "html")
 """Formats that show what was observed; the others are written without keeping it."""
 
 
-def check_options(function: F) -> F:
-    """Add the options that `check` and `baseline write` share; the command receives them as keyword ``asked``."""
+def source_options(function: F) -> F:
+    """Add the options that say what of which configuration is looked at, and where; keyword ``asked``."""
 
     @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
     @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
@@ -44,16 +44,29 @@ def check_options(function: F) -> F:
         shell_complete=configured_domains,
     )
     @click.option("--only", metavar="P,P", help="Only these protocols: spf, dkim, dmarc, mx, …")
-    @click.option("--probe/--no-probe", default=None, help="Connect to the mail servers, or not.")
     @click.option("--replay", metavar="FILE", help="Answer what no source holds from this journal.")
-    @click.option("--authoritative", is_flag=True, help="Ask the servers of each zone themselves, and compare them.")
-    @click.option("--drift", is_flag=True, help="Compare the sources with what DNS says now.")
     @world_options
     @functools.wraps(function)
     def wrapper(*args: Any, **given: Any) -> Any:
-        names = ["paths", "config_file", "environment", "domains", "only", "probe", "replay", "where"]
-        names += ["authoritative", "drift"]
+        names = ("paths", "config_file", "environment", "domains", "only", "replay", "where")
         return function(*args, asked={name: given.pop(name) for name in names}, **given)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def check_options(function: F) -> F:
+    """Add these and what may be asked besides: options of `check` and `baseline write`."""
+
+    @click.option("--probe/--no-probe", default=None, help="Connect to the mail servers, or not.")
+    @click.option("--authoritative", is_flag=True, help="Ask the servers of each zone themselves, and compare them.")
+    @click.option("--drift", is_flag=True, help="Compare the sources with what DNS says now.")
+    @source_options
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any, asked: dict[str, Any], probe: bool | None, authoritative: bool, drift: bool, **given: Any
+    ) -> Any:
+        besides = {"probe": probe, "authoritative": authoritative, "drift": drift}
+        return function(*args, asked={**asked, **besides}, **given)
 
     return wrapper  # type: ignore[return-value]
 
@@ -114,11 +127,12 @@ def configured(
         laid |= {"world": "live", "nameservers": where.nameservers, "journal": None}
     if asked["replay"]:
         laid |= {"journal": Path(asked["replay"]).absolute()}
-    if asked["authoritative"] or asked["drift"]:
+    besides = [name for name in ("authoritative", "drift") if asked.get(name)]
+    if besides:
         if where.told or asked["replay"]:
             usage_error("--authoritative and --drift need a network: leave out --offline, --closed-world and --replay")
         laid |= {"world": "live", "journal": None}
-        laid |= {name: True for name in ("authoritative", "drift") if asked[name]}
+        laid |= dict.fromkeys(besides, True)
     if baseline is not None:
         laid |= {"baseline": baseline.absolute()}
     if timeout is not None:
@@ -129,7 +143,7 @@ def configured(
         paths=asked["paths"],
         zones=where.zones,
         only=only,
-        probe=asked["probe"],
+        probe=asked.get("probe"),
         facts=False,
         allow_private=where.allow_private,
     )

@@ -7,31 +7,28 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from deliverkit.cli.common import Output, Progress, WorldChoice, run, usage_error, world_options
+from deliverkit.cli.check import complain, configured, source_options
+from deliverkit.cli.common import Output, Progress, run, usage_error
 from deliverkit.cli.files import refuse_unwritable, write_file
 
 if TYPE_CHECKING:
-    from deliverkit.engine.audit import AuditOptions
-    from deliverkit.engine.edit.model import SourceFile
+    from deliverkit.config.model import Config
+    from deliverkit.engine.check import CheckOptions
     from deliverkit.engine.fix import Fixed, FixOptions
 
 _SUFFIXES = {".json": "json", ".yaml": "octodns", ".yml": "octodns", ".zone": "zone"}
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@source_options
 @click.option("--write", is_flag=True, help="Change the files; without it the changes are only shown.")
-@click.option("--domain", "domains", multiple=True, metavar="D", help="Fix this domain alone (repeatable).")
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Fix findings of this rule alone (repeatable).")
 @click.option("--notes", is_flag=True, help="Apply the fixes of notes too, not only of errors and warnings.")
 @click.option("--bump-serial", is_flag=True, help="Raise the SOA serial of every zone file that changes.")
-@click.option("--selector", "selectors", multiple=True, metavar="S", help="A DKIM selector in use (repeatable).")
-@click.option("--sends-from", multiple=True, metavar="IP", help="An address your mail leaves from (repeatable).")
-@world_options
 @click.option(
     "--format",
     "format_",
@@ -43,105 +40,73 @@ _SUFFIXES = {".json": "json", ".yaml": "octodns", ".yml": "octodns", ".zone": "z
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "note", "never"]),
-    default="error",
-    show_default=True,
-    help="Exit with 1 if a finding of this severity is left.",
+    help="Exit with 1 if a finding of this severity is left. [default: error, or what the configuration says]",
 )
 def fix(
-    paths: tuple[Path, ...],
+    asked: dict[str, Any],
     write: bool,
-    domains: tuple[str, ...],
     rules: tuple[str, ...],
     notes: bool,
     bump_serial: bool,
-    selectors: tuple[str, ...],
-    sends_from: tuple[str, ...],
-    where: WorldChoice,
     format_: str | None,
     path: Path | None,
     quiet: bool,
-    fail_on: str,
+    fail_on: str | None,
 ) -> None:
     """Correct DNS records in their source files: zone files and octoDNS YAML.
 
-    Each PATH is a source. Fixes are applied in memory one by one, each is judged again, and what does not help is put
-    back; then the changes are printed as a diff, or written with --write. Comments, order and everything else stay as
-    they are. What is not understood is never touched, and told.
+    Configuration and PATHs are those of check: what it finds is fixed. Fixes are applied in memory one by one, each is
+    judged again, and what does not help is put back; then the changes are printed as a diff, or written with --write.
+    Comments, order and everything else stay as they are. What is not understood is never touched, and told.
     """
+    from deliverkit.config.model import BadConfig
+
     if path is not None and str(path) == "-":
         path = None
     if path is not None:
         refuse_unwritable(path)
-    output = Output((), quiet, color=False, fail_on=fail_on, timeout=None)
-    options = _options(domains, rules, fail_on, notes=notes, bump_serial=bump_serial)
-    fixed = _fixed([_source(one) for one in paths], where, _audit_options(selectors, sends_from), options, output)
-    if write:
+    try:
+        config, narrowed = configured(asked, timeout=None)
+        least = fail_on or config.fail_on
+        options = _options(rules, least, notes=notes, bump_serial=bump_serial)
+        fixed = _fixed(config, narrowed, options, quiet=quiet)
+    except BadConfig as bad:
+        usage_error(str(bad))
+    unread = complain(fixed.reports)
+    if write and not unread:
         _write(fixed)
     chosen = format_ or (_SUFFIXES.get(path.suffix.lower(), "diff") if path else None)
-    _print(fixed, chosen or (None if write else "diff"), path, quiet=quiet, written=write)
-    raise click.exceptions.Exit(_status(fixed, fail_on, written=write))
+    _print(fixed, chosen or (None if write else "diff"), path, quiet=quiet, written=write and not unread)
+    raise click.exceptions.Exit(2 if unread else _status(fixed, least, written=write))
 
 
-def _options(
-    domains: Sequence[str], rules: Sequence[str], fail_on: str, *, notes: bool, bump_serial: bool
-) -> FixOptions:
+def _options(rules: Sequence[str], fail_on: str, *, notes: bool, bump_serial: bool) -> FixOptions:
     from deliverkit.engine.fix import FixOptions
     from deliverkit.findings import Severity
-    from deliverkit.names import BadName, meant
     from deliverkit.rules.registry import all_rules
 
     known = {word: rule.id for rule in all_rules() for word in (rule.id.lower(), rule.slug)} if rules else {}
     unknown = [word for word in rules if word.lower() not in known]
     if unknown:
         usage_error(f"--rule {unknown[0]}: there is no such rule; `deliverkit explain` lists them all")
-    try:
-        names = frozenset(meant(domain).name for domain in domains)
-    except BadName as bad:
-        usage_error(f"--domain: {bad}")
     return FixOptions(
         least=Severity.NOTE if notes or fail_on == "note" else Severity.WARNING,
         rules=frozenset(known[word.lower()] for word in rules),
-        domains=names,
         serial_of=datetime.now(UTC).date() if bump_serial else None,
     )
 
 
-def _audit_options(selectors: tuple[str, ...], sends_from: tuple[str, ...]) -> AuditOptions:
-    from deliverkit.engine.audit import AuditOptions, BadOption, checked
-
-    try:
-        return checked(AuditOptions(selectors=selectors, sends_from=sends_from, probe=False))
-    except BadOption as bad:
-        usage_error(str(bad))
-
-
-def _source(path: Path) -> SourceFile:
-    """A source by the name that it has in its repository, so that the diff applies there."""
-    from deliverkit.engine.edit.model import SourceFile
-
-    whole = path.absolute()
-    root = next((one for one in whole.parents if (one / ".git").exists()), Path.cwd())
-    inside = whole.is_relative_to(root) and ".." not in whole.parts
-    return SourceFile(whole, whole.relative_to(root).as_posix() if inside else str(path))
-
-
-def _fixed(
-    sources: list[SourceFile], where: WorldChoice, audit: AuditOptions, options: FixOptions, output: Output
-) -> Fixed:
-    from deliverkit.engine.fix import fix as fix_all
-    from deliverkit.engine.fixfiles import judging
+def _fixed(config: Config, narrowed: CheckOptions, options: FixOptions, *, quiet: bool) -> Fixed:
+    """What was fixed in memory, judged as `check` judges."""
+    from deliverkit.engine.check import waits
+    from deliverkit.engine.fixcheck import fix_repository
     from deliverkit.flow import at_once
     from deliverkit.world.masterfile import ZoneError
 
-    progress = Progress(output)
-
-    async def work() -> Fixed:
-        async with where.open() as below:
-            judge = judging(sources, below, audit, sorted(options.domains), progress=progress)
-            return await fix_all(sources, judge, options)
-
+    progress = Progress(Output((), quiet, color=False, fail_on="error", timeout=None))
+    work = fix_repository(config, narrowed, options, progress=progress)
     try:
-        return at_once(work()) if where.told else run(work())
+        return run(work) if waits(config, narrowed) else at_once(work)
     except ZoneError as bad:
         usage_error(str(bad))
     except KeyboardInterrupt:

@@ -26,7 +26,8 @@ class SourceRecord:
     the later one wins), "routed" (one of several answers of a routing policy). ``unknown`` says why the value is not
     known ("known after apply"); a ``name`` or ``type`` that is not known either is "*". ``lasting`` is the TTL that the
     record gets in the end, where the source says it elsewhere. ``entry`` tells what holds the record where a source
-    writes whole sets: the address of a resource, the place of an entry in octoDNS.
+    writes whole sets: the address of a resource, the place of an entry in octoDNS; ``name_line`` the line of the name,
+    where that is another.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SourceRecord:
     unknown: str | None = None
     lasting: int | None = None
     entry: str = ""
+    name_line: int | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from deliverkit.cli import VERBS
-
-CHECK = "check" in VERBS
-NO_CHECK = "deliverkit check is not there yet"
 ROOT = Path(__file__).parents[2]
 
 CONFIG = """\

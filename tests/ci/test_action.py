@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ci.repository import CHECK, NO_CHECK, ROOT, write_repository
+from tests.ci.repository import ROOT, write_repository
+from tests.repositories.sample import FAULTS, copied
 
 FOLDER = ROOT / ".github" / "actions" / "check"
 ACTION: dict[str, Any] = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
@@ -174,8 +175,6 @@ def test_the_steps_by_hand(runner: Runner) -> None:
     assert done.stdout.startswith("deliverkit ")
     program = Path(runner.outputs["steps.install.outputs.program"])
     assert program.is_file()
-    if not CHECK:
-        pytest.skip(NO_CHECK)
     write_repository(runner.workspace)
     bad = runner.run("check", {})
     assert bad.returncode == 1, bad.stdout + bad.stderr
@@ -187,3 +186,10 @@ def test_the_steps_by_hand(runner: Runner) -> None:
     good = runner.run("check", {"fail-on": "error"})
     assert good.returncode == 0, good.stdout + good.stderr
     assert "::error" not in good.stdout
+    for name, status in (("faulty", 1), ("sound", 0)):  # the sample repository, with its ten faults and without
+        shutil.rmtree(runner.workspace)
+        copied(name, runner.workspace)
+        done = runner.run("check", {})
+        assert done.returncode == status, done.stdout + done.stderr
+        annotated = [f"file={fault['file']},line={fault['line']}," in done.stdout for fault in FAULTS]
+        assert annotated == [name == "faulty"] * 10

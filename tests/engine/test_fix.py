@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from deliverkit.engine.audit import AuditOptions
+from deliverkit.config import Config
+from deliverkit.engine.check import CheckOptions, check
 from deliverkit.engine.edit.model import SourceFile
 from deliverkit.engine.fix import Fixed, FixOptions, Judge, fix, raised
-from deliverkit.engine.fixfiles import CannotWrite, judging, write_changes
+from deliverkit.engine.fixfiles import CannotWrite, write_changes
 from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Finding, Fix, Inconclusive, RecordText, Severity
 from deliverkit.flow import at_once
 from deliverkit.report.model import Report, Subject
-from deliverkit.world import World
+from deliverkit.world.masterfile import unsaved
 
 ZONE = '$ORIGIN example.com.\n$TTL 300\n@ SOA ns h 7 2 3 4 5\n@ TXT "one"\n@ TXT "two"\nwww A 192.0.2.1\n'
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -200,9 +201,9 @@ def test_real_rules_judge_what_is_not_written(tmp_path: Path) -> None:
     path.write_text(
         '$ORIGIN example.com.\n$TTL 300\n@ SOA ns h 7 2 3 4 5\n@ MX 10 mx\nmx A 192.0.2.1\n@ TXT "v=spf1 mx +all"\n'
     )
-    sources = [SourceFile(path, "example.com.zone")]
-    judge = judging(sources, World.offline(closed=True), AuditOptions(probe=False, only=("spf",)))
-    before = at_once(judge({}))
-    after = at_once(judge({path: path.read_bytes().replace(b"+all", b"-all")}))
+    config, asked = Config(folder=tmp_path, world="closed-world"), CheckOptions(paths=(path,), only=("spf",))
+    before = at_once(check(config, asked))
+    with unsaved({path: path.read_bytes().replace(b"+all", b"-all")}):
+        after = at_once(check(config, asked))
     assert "SPF022" in {f.rule for r in before for f in r.findings}
     assert "SPF022" not in {f.rule for r in after for f in r.findings}

@@ -10,15 +10,13 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from deliverkit.engine.audit import AuditOptions
-from deliverkit.engine.edit.model import SourceFile
-from deliverkit.engine.fix import fix
-from deliverkit.engine.fixfiles import judging
+from deliverkit.config import Config
+from deliverkit.engine.check import CheckOptions
+from deliverkit.engine.fixcheck import fix_repository
 from deliverkit.engine.fixshown import as_diff, as_octodns, as_zone, summary
 from deliverkit.flow import at_once
 from deliverkit.report import render
 from deliverkit.report.model import Ignored, Report
-from deliverkit.world import World
 from deliverkit.world.story import load_story, run_story
 
 ROOT = Path(__file__).parents[2]
@@ -71,9 +69,8 @@ def golden_pages() -> dict[Path, str]:
 
 def _fix_pages() -> dict[Path, str]:
     """What `deliverkit fix` prints of the faulty files below fixtures/fix."""
-    sources = [SourceFile(path, path.relative_to(ROOT).as_posix()) for path in FAULTY]
-    judge = judging(sources, World.offline(closed=True), AuditOptions(probe=False))
-    fixed = at_once(fix(sources, judge))
+    config = Config(folder=ROOT, world="closed-world")
+    fixed = at_once(fix_repository(config, CheckOptions(paths=tuple(FAULTY))))
     shown = {".diff": as_diff(fixed), ".zone": as_zone(fixed), ".yaml": as_octodns(fixed)}
     shown[".txt"] = "\n".join(summary(fixed, written=False)) + "\n"
     return {GOLDEN / f"fix{suffix}": text for suffix, text in shown.items()}

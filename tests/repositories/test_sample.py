@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tomllib
+import os
+import subprocess
+import sys
+from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.command import Typed
-from tests.repositories.record import REPOSITORIES
+from tests.repositories.sample import FAULTS, REPOSITORIES, copied, place
 
-FAULTS: list[dict[str, Any]] = tomllib.loads((REPOSITORIES / "faults.toml").read_text("utf-8"))["fault"]
 FINDINGS = ("error", "warning")
 
 
@@ -30,8 +30,7 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _copied(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "repository"
-    shutil.copytree(REPOSITORIES / name, folder)
+    folder = copied(name, tmp_path / "repository")
     (folder / ".git").mkdir()  # names in evidence are relative to the repository
     monkeypatch.chdir(folder)
     return folder
@@ -123,3 +122,59 @@ def test_what_changed_between_the_twins_is_told_by_its_meaning(deliverkit: Typed
     assert ended.status == 1
     for word in ("the DMARC policy is weaker", "SPF allows another sender", "more than one SPF record"):
         assert word in ended.out
+
+
+# -- fixes, and other ways ----------------------------------------------------------------------------------
+
+
+def _lines(folder: Path) -> dict[str, list[bytes]]:
+    suffixes = (".zone", ".inc", ".yaml", ".json", ".toml", ".jsonl")
+    files = (path for path in folder.rglob("*") if path.suffix in suffixes)
+    return {path.relative_to(folder).as_posix(): path.read_bytes().splitlines(keepends=True) for path in files}
+
+
+def test_fix_makes_the_check_pass_and_touches_no_other_octet(deliverkit: Typed, faulty: Path) -> None:
+    """Only planted lines change; what stands in the plan is left, told, and no error."""
+    before = _lines(faulty)
+    ended = deliverkit("fix", "--write")
+    assert ended.status == 0, ended.out
+    assert deliverkit("check").status == 0
+    after = _lines(faulty)
+    planted = {(fault["file"], fault["line"]) for fault in FAULTS if not fault["file"].startswith("terraform")}
+    planted.add(("octodns/news.example.yaml", 19))  # the second of two SPF records, which became one
+    changed = set()
+    for file, lines in before.items():
+        for kind, first, end, _, _ in SequenceMatcher(None, lines, after[file], autojunk=False).get_opcodes():
+            changed |= {(file, number + 1) for number in range(first, end) if kind != "equal"}
+            assert kind in ("equal", "replace", "delete"), file
+    assert changed == planted
+    assert "terraform/plan.json:54" in ended.out
+    assert deliverkit("fix").out == ""
+
+
+def test_a_fix_is_shown_before_it_is_written(deliverkit: Typed, faulty: Path) -> None:
+    before = _lines(faulty)
+    ended = deliverkit("fix")
+    assert ended.status == 1
+    assert ended.out.startswith("--- a/")
+    assert _lines(faulty) == before
+
+
+def test_pytest_runs_the_same_check(either: tuple[str, Path]) -> None:
+    """One test a report; the lines stand in what it prints."""
+    name, folder = either
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "deliverkit.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--deliverkit",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORIES.parents[1]), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == (1 if name == "faulty" else 0), done.stdout
+    grave = [fault for fault in FAULTS if not fault["file"].startswith(("terraform", "zones/parked"))]
+    assert all((place(fault) in done.stdout) is (name == "faulty") for fault in grave)

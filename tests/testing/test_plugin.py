@@ -9,7 +9,7 @@ import pytest
 
 import deliverkit
 from deliverkit.testing.plugin import __name__ as PLUGIN
-from tests.ci.repository import CHECK, NO_CHECK, ROOT, write_repository
+from tests.ci.repository import ROOT, write_repository
 from tests.peers.programs import pytest_plugins_folder
 
 pytest_plugins = "pytester"
@@ -219,7 +219,6 @@ def test_a_configuration_that_cannot_be_read(repository: pytest.Pytester) -> Non
     assert "Traceback" not in done.stdout.str()
 
 
-@pytest.mark.skipif(not CHECK, reason=NO_CHECK)
 def test_the_same_by_the_check_itself(repository: pytest.Pytester) -> None:
     """The verb and the plugin say the same of the same repository."""
     done = run(repository, "--deliverkit", "-v")
@@ -229,7 +228,6 @@ def test_the_same_by_the_check_itself(repository: pytest.Pytester) -> None:
     assert done.parseoutcomes()["failed"] == len(failing)
 
 
-@pytest.mark.skipif(not CHECK, reason=NO_CHECK)
 def test_a_test_may_check_a_configuration_in_its_own_dns(repository: pytest.Pytester) -> None:
     """`deliverkit_dns.check` raises the reports."""
     repository.makepyfile(

@@ -29,7 +29,7 @@ def name_doubled(facts: SourceFacts) -> Findings:
             there = any(one.value == record.value for one in facts.by_set.get((meant, record.type), ()))
             gone = standing(record)
             new = (written_as(record, name=meant),) if gone and not there else ()
-            yield finding(detail, at=seen(record), removes=gone, records=new, subject=meant)
+            yield finding(detail, at=seen(record, by_name=True), removes=gone, records=new, subject=meant)
 
 
 @rule("SRC002", Severity.ERROR, "RFC 1035 §5.1, RFC 5321 §5.1")
@@ -77,7 +77,7 @@ def record_outside_zone(facts: SourceFacts) -> Findings:
     below = f".{facts.origin}"
     for record in facts.records:
         if record.name != facts.origin and not record.name.endswith(below):
-            yield finding(f"{record.name} is not in {facts.origin}", at=seen(record), subject=record.name)
+            yield finding(f"{record.name} is not in {facts.origin}", at=seen(record, by_name=True), subject=record.name)
 
 
 @rule("SRC004", Severity.ERROR, "good practice (octoDNS: targets are absolute)")
@@ -129,4 +129,8 @@ def wildcard_over_mail_names(facts: SourceFacts) -> Findings:
             open_ = [n for n in ("_dmarc", "_domainkey") if f"{n}.{facts.origin}" not in facts.names]
             if open_:
                 names = " and ".join(f"{n}.{facts.origin}" for n in open_)
-                yield finding(f"{record.name} {record.type} answers for {names}", at=seen(record), subject=record.name)
+                yield finding(
+                    f"{record.name} {record.type} answers for {names}",
+                    at=seen(record, by_name=True),
+                    subject=record.name,
+                )

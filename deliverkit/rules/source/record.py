@@ -16,9 +16,13 @@ MAIL_TYPES = frozenset({"MX", "TXT", "SPF"})
 MAIL_LABELS = ("_domainkey", "_dmarc", "_mta-sts", "_tls", "_bimi")
 
 
-def seen(*records: SourceRecord) -> tuple[Evidence, ...]:
-    """The records, each with its line."""
-    return tuple(Evidence("dns", r.name, r.type, _shown(r), file=r.file, line=r.line) for r in records)
+def seen(*records: SourceRecord, by_name: bool = False) -> tuple[Evidence, ...]:
+    """The records, each with its line, or with that of its name where the name is what is wrong."""
+    places = [r.name_line or r.line if by_name else r.line for r in records]
+    return tuple(
+        Evidence("dns", r.name, r.type, _shown(r), file=r.file, line=line)
+        for r, line in zip(records, places, strict=True)
+    )
 
 
 def _shown(record: SourceRecord) -> str:

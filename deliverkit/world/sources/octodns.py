@@ -80,6 +80,7 @@ class Reader:
         self.records: list[SourceRecord] = []
         self.file = ""
         self.included = 0
+        self._name_lines: dict[str, int] = {}
 
     def read_file(self, path: Path, shown: str) -> None:
         """Read one file: names, each with a record or a list of them."""
@@ -89,6 +90,7 @@ class Reader:
             return
         if root.id != "mapping":
             raise self._fault(root, "no mapping of names to records", "write  name: {type: A, value: 192.0.2.1}")
+        self._name_lines = {key.value: line_of(key) for key, _ in root.value if key.id == "scalar"}
         entries = pairs(root)
         kept = {id(node) for _, node in entries}
         for name, node in entries:
@@ -201,6 +203,7 @@ class Reader:
                     flags | {"alias"} if type_.upper() == "ALIAS" else flags,
                     f"answers come from a pool ({varied})" if varied else None,
                     entry=entry,
+                    name_line=self._name_lines.get(written),
                 )
             )
 
