@@ -5,15 +5,17 @@ What this file will not do: build an ``ipaddress`` object per term. Records hold
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BITS = {4: 32, 6: 128}
 
 # qnum = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35        RFC 7208 §5.6
 # where each of the four stands in the number
 FIRST, SECOND, THIRD, FOURTH = ({str(octet): octet << shift for octet in range(256)} for shift in (24, 16, 8, 0))
-_IP6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")  # RFC 4291 §2.2: nothing longer is an address
+LONGEST = 45  # RFC 4291 §2.2: no longer text is an address
+_IP6 = re.compile(r"[0-9A-Fa-f:.]{2,}")
 _MAPPED = 0xFFFF << 32
 
 
@@ -32,6 +34,11 @@ def parse_ip4(text: str) -> int | None:
 
 def parse_ip6(text: str) -> int | None:
     """An IPv6 address as an integer, or None (RFC 4291 §2.2). No zone index, no brackets."""
+    return _parse_ip6(text) if len(text) <= LONGEST else None
+
+
+@functools.lru_cache(maxsize=4096)  # the same hosts are compared with one client after another
+def _parse_ip6(text: str) -> int | None:
     if not _IP6.fullmatch(text) or ":" not in text:
         return None
     if "." in text:  # §2.2 3: the last two groups may be written as an IPv4 address
@@ -76,12 +83,16 @@ def text_of(address: int, family: int) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed once made; frozen, it would be slower to make
 class Client:
-    """The SMTP client: an IPv4-mapped IPv6 address is the IPv4 address it maps (RFC 7208 §5)."""
+    """The SMTP client: an IPv4-mapped IPv6 address is the IPv4 address it maps (RFC 7208 §5).
+
+    ``spelt`` is the address as it was given, if that is how it is usually spelt: of IPv4 there is but one way.
+    """
 
     number: int
     family: int
+    spelt: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def of(cls, text: str) -> Client:
@@ -89,7 +100,7 @@ class Client:
         text = text.strip()
         number = parse_ip4(text)
         if number is not None:
-            return cls(number, 4)
+            return cls(number, 4, text)
         number = parse_ip6(text)
         if number is None:
             raise BadAddress(f"{text!r} is no IPv4 or IPv6 address")
@@ -100,7 +111,7 @@ class Client:
     @property
     def text(self) -> str:
         """The address as it is usually spelt."""
-        return text_of(self.number, self.family)
+        return self.spelt or text_of(self.number, self.family)
 
     @property
     def dotted(self) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from deliverkit.flow import Question
 from deliverkit.protocols.fault import Fault
@@ -31,6 +31,9 @@ from deliverkit.protocols.spf.record import (
     parse_record,
     plain_network,
 )
+
+if TYPE_CHECKING:
+    from deliverkit.protocols.spf.trace import Entered, Tried
 
 Tables: TypeAlias = "tuple[tuple[int, dict[int, int]], ...]"  # a mask; the bits under it → the place of the term
 Steps: TypeAlias = "tuple[tuple[Tables, int, Query | None], ...]"
@@ -80,8 +83,8 @@ class Query:
     ``spec`` says how it is made. A term with neither asks about the domain at hand.
 
     ``place`` counts the directives from 0; that of a redirect is behind them all. ``leads`` says that the term leads to
-    another record: an include or a redirect. ``question`` is what is asked about the target, ``question6`` for an IPv6
-    client. ``local`` says that the name is made with the sender's local part.
+    another record, that of ``domain``: an include or a redirect. ``question`` is what is asked about the target,
+    ``question6`` for an IPv6 client. ``local`` says that the name is made with the sender's local part.
     """
 
     text: str
@@ -91,9 +94,11 @@ class Query:
     leads: bool
     local: bool
     target: str | None
+    domain: str
     question: Question | None
     question6: Question | None
     shifts: tuple[int, int]  # how many bits of an address are the host's: IPv4, IPv6
+    last: Tried | None = field(default=None, repr=False, compare=False)  # its note, when it last led to no match
 
 
 @dataclass(slots=True)
@@ -109,14 +114,18 @@ class Program:
     results: tuple[Result, ...] = ()  # of a match, by place
     steps4: Steps | None = field(default=None, repr=False, compare=False)  # what a client of the family walks,
     steps6: Steps | None = field(default=None, repr=False, compare=False)  # made when the first one comes
+    flat4: tuple[Tables, int] | None = field(default=None, repr=False, compare=False)  # the only step of a record
+    flat6: tuple[Tables, int] | None = field(default=None, repr=False, compare=False)  # in which nothing asks
+    last: Entered | None = field(default=None, repr=False, compare=False)  # of a flat one, how it ended last
 
     def steps(self, four: bool) -> Steps:
         """The parts as one family sees them, each a plain tuple: that is taken apart fastest."""
         steps = tuple([(*(part.four if four else part.six), part.query) for part in self.parts])
+        flat = steps[0][:2] if len(steps) == 1 and steps[0][2] is None and self.redirect is None else None
         if four:
-            self.steps4 = steps
+            self.steps4, self.flat4 = steps, flat
         else:
-            self.steps6 = steps
+            self.steps6, self.flat6 = steps, flat
         return steps
 
     @property
@@ -325,18 +334,19 @@ def _query(text: str, place: int, name: str, spec: MacroString | None, shifts: t
     letters = spec.letters if spec else ""
     if letters:
         local = "s" in letters or "l" in letters
-        return Query(text, place, name, spec, name in _LEADING, local, None, None, None, shifts)
+        return Query(text, place, name, spec, name in _LEADING, local, None, "", None, None, shifts)
     return _plain_query(text, place, name, literal_name(spec) if spec else None, shifts)
 
 
 def _plain_query(text: str, place: int, name: str, target: str | None, shifts: tuple[int, int] = (0, 0)) -> Query:
     """A term whose name holds no macros, or has none: what it asks is known."""
     question = question6 = None
-    leads = name in _LEADING
+    domain, leads = "", name in _LEADING
     if target and leads:
-        question = record_question(target.removesuffix("."))
+        domain = target.removesuffix(".")
+        question = record_question(domain)
     elif target and name in _ASKED:
         type4, type6 = _ASKED[name]
         question = question_about(target, type4)
         question6 = question if type4 == type6 else question_about(target, type6)
-    return Query(text, place, name, None, leads, False, target, question, question6, shifts)
+    return Query(text, place, name, None, leads, False, target, domain, question, question6, shifts)

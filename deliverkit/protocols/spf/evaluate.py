@@ -34,6 +34,7 @@ from deliverkit.protocols.spf.lookups import (
     Ended,
     Lookups,
     ask_name,
+    mail_hosts,
     no_name,
     permerror,
     question_about,
@@ -107,9 +108,9 @@ class _Check(Lookups):
         tried: Tried | None = None
         domain = domain.removesuffix(".")
         question = record_question(domain)
+        answer: Answer | None = (yield question) if question is not None else None
+        read = read_before(answer.records) if answer is not None and answer.status is OK else None
         while True:  # a record is entered
-            answer: Answer | None = (yield question) if question is not None else None
-            read = read_before(answer.records) if answer is not None and answer.status is OK else None
             entered = self._opened(domain, answer) if read is None else Entered(domain, answer, read)
             program = entered.program or NO_PROGRAM
             parts = iter((program.steps4 if four else program.steps6) or program.steps(four))
@@ -144,28 +145,41 @@ class _Check(Lookups):
                         self._left(entered, program, inner)
                     continue
                 entered.place = query.place
-                tried = Tried(query.place)
-                if query is program.redirect:
-                    entered.redirected = tried
-                else:
-                    entered.tried.append(tried)
                 lookups += 1
                 if lookups > MAX_LOOKUPS:  # §4.6.4
                     why = f"{query.text} is the eleventh term that queries DNS (RFC 7208 §4.6.4)"
-                    self._broken(entered, tried, permerror(why))
+                    self._broken(entered, _noted(query, entered), permerror(why))
                     continue
                 if not query.leads:
-                    yield from self._try(query, entered, program, tried)
+                    yield from self._try(query, entered, program, _noted(query, entered))
                     continue
-                target = query.target
+                tried, target, domain, question = None, query.target, query.domain, query.question
                 if target is None:
+                    tried = _noted(query, entered)
                     target = yield from self._leading(query, entered, tried)
                     if target is None:
                         continue
+                    domain = target.removesuffix(".")
+                    question = record_question(domain)
+                answer = (yield question) if question is not None else None
+                read = read_before(answer.records) if answer is not None and answer.status is OK else None
+                flat = None if read is None or tried is not None else read.flat4 if four else read.flat6
+                if read is not None and flat is not None:  # nothing in it asks, so nothing has to wait
+                    inner = _ended(read, flat, number, domain, answer)
+                    if inner.result in NO_MATCH and query is not program.redirect:  # §5.2
+                        tried = query.last
+                        if tried is None or tried.inner is not inner:
+                            tried = query.last = Tried(query.place)
+                            tried.target, tried.inner = target, inner
+                        entered.tried += (tried,)
+                    else:
+                        tried = _noted(query, entered)
+                        tried.target, tried.inner = target, inner
+                        self._left(entered, program, inner)
+                    continue
+                tried = tried or _noted(query, entered)
                 tried.target = target
                 waiting.append((entered, program, parts))
-                domain = target.removesuffix(".")
-                question = query.question or record_question(domain)
                 break
 
     def _opened(self, domain: str, answer: Answer | None) -> Entered:
@@ -276,7 +290,7 @@ class _Check(Lookups):
     def _match_mx(self, query: Query, target: str, tried: Tried) -> Flow[bool]:
         """§5.4; more than ten hosts make a permerror, whichever order they come in (§4.6.4)."""
         answer = yield from self.asked(target, "MX", query.question)
-        hosts = [host for _, host in sorted(answer.records) if host != "."]  # RFC 7505: a null MX names no host
+        hosts = mail_hosts(answer.records)
         if len(hosts) > MAX_HOSTS:
             raise permerror(f"{target} has {len(hosts)} MX hosts; {MAX_HOSTS} is the limit (RFC 7208 §4.6.4)")
         if not answer.records:
@@ -360,6 +374,38 @@ class _Check(Lookups):
             return None
         # §11.5: the text comes from a stranger, and so may what its macros stand for
         return "".join(c if c.isprintable() else "?" for c in expand(text, context))
+
+
+def _noted(query: Query, entered: Entered) -> Tried:
+    """The note of a term that is tried now."""
+    tried = Tried(query.place)
+    if query.name == "redirect":
+        entered.redirected = tried
+    else:
+        entered.tried += (tried,)
+    return tried
+
+
+def _ended(program: Program, flat: tuple[Tables, int], number: int, domain: str, answer: Answer | None) -> Entered:
+    """How a record ends in which nothing asks.
+
+    That depends on the client only by the term that holds it, and most clients are held by none: so what was noted
+    last is kept for the next one, and is never changed.
+    """
+    tables, place = flat
+    for mask, places in tables:
+        network = number & mask
+        if network in places and places[network] < place:
+            place = places[network]
+    if place == NOWHERE:
+        place = len(program.results)
+    entered = program.last
+    if entered is None or entered.place != place or entered.answer is not answer or entered.domain != domain:
+        entered = Entered(domain, answer, program)
+        entered.place = place
+        entered.result = program.results[place] if place < len(program.results) else Result.NEUTRAL  # §4.7
+        program.last = entered
+    return entered
 
 
 _MECHANISMS: dict[str, Callable[[_Check, Query, str, Tried], Flow[bool]]] = {

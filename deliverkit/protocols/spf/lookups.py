@@ -49,6 +49,12 @@ def ask_name(name: str, type_: str) -> Flow[Answer]:
     return answer
 
 
+@functools.lru_cache(maxsize=4096)
+def mail_hosts(records: tuple[tuple[int, str], ...]) -> tuple[str, ...]:
+    """The hosts of MX records in their order of preference; a null MX names none (RFC 7505)."""
+    return tuple([host for _, host in sorted(records) if host != "."])
+
+
 def no_name(name: str, type_: str) -> Answer:
     detail = "a name that no DNS query can carry (RFC 1035 §2.3.4)"
     return Answer(Question(name, type_), Status.NXDOMAIN, detail=detail)
@@ -78,7 +84,6 @@ class Lookups:
         self.voids_strict = 0
         self.unanswered = ""
         self.answers: list[Answer] = []
-        self._spelt: str | None = None
         self._validated: tuple[str, ...] | None = None
 
     def asked(self, name: str, type_: str, question: Question | None) -> Flow[Answer]:
@@ -116,7 +121,8 @@ class Lookups:
         if not found.records:
             self.void(found, other)
         if self.four and not shifts[0]:  # an IPv4 address has one spelling
-            return self.spelt if self.spelt in found.records else None
+            text = self.client.text
+            return text if text in found.records else None
         parse, shift = (parse_ip4, shifts[0]) if self.four else (parse_ip6, shifts[1])
         client = self.client.number
         for text in found.records:
@@ -124,13 +130,6 @@ class Lookups:
             if number is not None and (number ^ client) >> shift == 0:
                 return str(text)
         return None
-
-    @property
-    def spelt(self) -> str:
-        """The client's address as text; most checks never need it."""
-        if self._spelt is None:
-            self._spelt = self.client.text
-        return self._spelt
 
     def void(self, answer: Answer, other: Answer | None = None) -> None:
         """§4.6.4: count an empty answer, and end at the third."""

@@ -73,7 +73,7 @@ class Evaluation:
         }
 
 
-@dataclass(slots=True)
+@dataclass  # without slots a default costs nothing where it stays
 class Tried:
     """What became of one term that asks, noted while it is tried: the least from which its `Step` can be told.
 
@@ -90,7 +90,7 @@ class Tried:
     inner: Entered | None = field(default=None, init=False)
 
 
-@dataclass(slots=True)
+@dataclass
 class Entered:
     """What became of one record, noted while it is walked: the least from which its `Evaluation` can be told.
 
@@ -102,7 +102,7 @@ class Entered:
     domain: str
     answer: Answer | None = None
     program: Program | None = None
-    tried: list[Tried] = field(default_factory=list, init=False)
+    tried: tuple[Tried, ...] = field(default=(), init=False)
     result: Result | None = field(default=None, init=False)
     why: str = field(default="", init=False)
     redirected: Tried | None = field(default=None, init=False)
@@ -187,16 +187,15 @@ class CheckResult:
         counts: tuple[int, int, int],
         unanswered: str = "",
     ) -> None:
-        """In one step: the usual way of a frozen dataclass, field by field, costs as much as entering a record."""
-        self.__dict__.update(
-            entered=entered,
-            explanation=explanation,
-            client=client,
-            sender=sender,
-            helo=helo,
-            counts=counts,
-            unanswered=unanswered,
-        )
+        """Straight into the dictionary: the usual way of a frozen dataclass costs as much as entering a record."""
+        fields = self.__dict__
+        fields["entered"] = entered
+        fields["explanation"] = explanation
+        fields["client"] = client
+        fields["sender"] = sender
+        fields["helo"] = helo
+        fields["counts"] = counts
+        fields["unanswered"] = unanswered
 
     @property
     def result(self) -> Result:
