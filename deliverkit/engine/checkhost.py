@@ -6,6 +6,7 @@ import functools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from deliverkit.facts.checkhost import CheckHostFacts
 from deliverkit.flow import Flow, at_once
@@ -13,12 +14,14 @@ from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.spf.address import BadAddress
 from deliverkit.protocols.spf.evaluate import CheckResult, Evaluation
 from deliverkit.protocols.spf.evaluate import check_host as evaluation
+from deliverkit.protocols.spf.settled import Settled
 from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import judge, rules_of
 from deliverkit.world import World
 
 if TYPE_CHECKING:
     from deliverkit.world.changes import Changes
+    from deliverkit.world.doors import DnsDoor
 
 
 class BadInput(ValueError):
@@ -128,7 +131,20 @@ def check_host_told(
 ) -> CheckHost:
     """The same in a world that is told, where nobody has to be waited for: without a coroutine."""
     asked = Asked(client_ip, mail_from, helo, world, receiver)
-    return asked.done(world.run_told(asked.evaluate()))
+    tell = world.dns.tell
+    if tell is None or not getattr(world.dns, "unchanging", False):  # such as a journal, which has to be asked
+        return asked.done(world.run_told(asked.evaluate()))
+    settled = _kept.get(world.dns)
+    if settled is None:
+        settled = _kept[world.dns] = Settled()
+    try:
+        who = asked.client_ip, asked.domain, asked.sender, asked.helo
+        return asked.done(settled.check_host(*who, tell=tell, receiver=asked.receiver, now=asked.started))
+    except BadAddress as bad:
+        raise BadInput(str(bad)) from None
+
+
+_kept: WeakKeyDictionary[DnsDoor, Settled] = WeakKeyDictionary()  # for as long as somebody has the world
 
 
 def _remark(domain: str) -> str | None:

@@ -28,6 +28,9 @@ NO_NAME = "the name cannot exist: labels are 1 to 63 octets, names at most 255 (
 class ZoneDoor:
     """A DNS door over zones, failures and the door below."""
 
+    unchanging = True
+    """Where it can `tell`, it says the same tomorrow: neither zones nor failures change."""
+
     def __init__(
         self, zones: Iterable[Zone], below: DnsDoor, failures: Mapping[tuple[str, str], Status] | None = None
     ) -> None:

@@ -2,7 +2,9 @@
 
 Each evaluator is a process of its own that holds the same world (`tests.bench.spf_world`) in memory and passes over all
 its tuples when asked; they are asked in turn, round after round, and what counts is their CPU time. Before anything is
-timed the words of all are compared, tuple by tuple. ``cold`` forgets every record before each tuple.
+timed the words of all are compared, tuple by tuple. ``cold`` forgets every record before each tuple, ``settled`` knows
+that answers never change (`deliverkit.protocols.spf.settled`), and ``new clients`` gives it, and the public call, other
+hosts of the same networks at every pass, so that no tuple is met twice.
 
 pyspf is run by the Python that DELIVERKIT_PEER_PYTHON names (else by this one, if it has pyspf), mailauth comes from
 DELIVERKIT_NODE_MODULES, and libspf2 is reached through a small C program, compiled here. A peer that is not there is
@@ -14,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -30,9 +33,16 @@ from tests.peers.programs import missing_program, peer_python
 
 HERE = Path(__file__).parent
 ROUNDS = 5
-FLOW, COLD, PUBLIC = "deliverkit, the flow", "deliverkit, cold", "deliverkit.check_host"
-BARS = (("pyspf", FLOW, 10.0), ("pyspf", COLD, 3.0), ("pyspf", PUBLIC, 10.0), ("libspf2", FLOW, 1.0))
-PASSES = {"pyspf": 1, "mailauth": 1, "libspf2": 5, FLOW: 5, COLD: 1, PUBLIC: 2}
+FLOW, COLD, SETTLED = "deliverkit, the flow", "deliverkit, cold", "deliverkit, settled"
+PUBLIC, NEW = "deliverkit.check_host", "deliverkit.check_host, new clients"
+BARS = (
+    ("pyspf", FLOW, 10.0),
+    ("pyspf", COLD, 3.0),
+    ("pyspf", PUBLIC, 10.0),
+    ("pyspf", NEW, 10.0),
+    ("libspf2", SETTLED, 1.0),
+)
+PASSES = {"pyspf": 1, "mailauth": 1, "libspf2": 5, FLOW: 5, COLD: 1, SETTLED: 5, PUBLIC: 5, NEW: 2}
 
 Check = Callable[[str, str, str], str]
 
@@ -40,11 +50,12 @@ Check = Callable[[str, str, str], str]
 # -- our side ---------------------------------------------------------------------------------------------
 
 
-def flow_check(records: Mapping[str, Mapping[str, list[Any]]], *, cold: bool) -> Check:
+def flow_check(records: Mapping[str, Mapping[str, list[Any]]], *, cold: bool = False, settled: bool = False) -> Check:
     """The protocol's own call, ``drive(check_host(…), hear)``, with answers that are ready."""
     from deliverkit.flow import Answer, Question, Status, drive
     from deliverkit.protocols.spf import compiled, record
     from deliverkit.protocols.spf.evaluate import check_host
+    from deliverkit.protocols.spf.settled import Settled
 
     ready: dict[tuple[str, str], Answer] = {}
 
@@ -70,7 +81,12 @@ def flow_check(records: Mapping[str, Mapping[str, list[Any]]], *, cold: bool) ->
             compiled.forget()
         return drive(check_host(ip, sender.rpartition("@")[2], sender, helo), hear).result
 
-    return check
+    known = Settled()
+
+    def settled_check(ip: str, sender: str, helo: str) -> str:
+        return known.check_host(ip, sender.rpartition("@")[2], sender, helo, tell=hear).result
+
+    return settled_check if settled else check
 
 
 def public_check(records: Mapping[str, Mapping[str, list[Any]]]) -> Check:
@@ -88,19 +104,30 @@ def public_check(records: Mapping[str, Mapping[str, list[Any]]]) -> Check:
 def work(side: str, path: str) -> None:
     """A worker of ours: answers as spf_pyspf.py does."""
     world = json.loads(Path(path).read_text("utf-8"))
-    tuples = [tuple(t) for t in world["tuples"]]
+    tuples: list[tuple[str, str, str]] = [(ip, sender, helo) for ip, sender, helo in world["tuples"]]
     records = world["records"]
-    check = public_check(records) if side == PUBLIC else flow_check(records, cold=side == COLD)
+    public = side in (PUBLIC, NEW)
+    check = public_check(records) if public else flow_check(records, cold=side == COLD, settled=side == SETTLED)
+    draw = random.Random(7208)
     for line in sys.stdin:
         verb, _, count = line.strip().partition(" ")
         if verb == "results":
             print(" ".join(check(*t) for t in tuples), flush=True)
             continue
+        passes = [nearby(tuples, draw) if side == NEW else tuples for _ in range(int(count))]
         began = time.process_time()
-        for _ in range(int(count)):
-            for ip, sender, helo in tuples:
+        for asked in passes:
+            for ip, sender, helo in asked:
                 check(ip, sender, helo)
         print(time.process_time() - began, flush=True)
+
+
+def nearby(tuples: list[tuple[str, str, str]], draw: random.Random) -> list[tuple[str, str, str]]:
+    """The same senders, each with another host near its own."""
+    return [
+        (f"{ip[: max(ip.rfind('.'), ip.rfind(':')) + 1]}{draw.randrange(256)}", sender, helo)
+        for ip, sender, helo in tuples
+    ]
 
 
 # -- all sides --------------------------------------------------------------------------------------------
@@ -139,7 +166,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     node, modules = shutil.which("node"), os.environ.get("DELIVERKIT_NODE_MODULES")
     if node and modules and (Path(modules) / "mailauth").exists():
         yield "mailauth", [node, str(HERE / "spf_mailauth.js"), as_json], {"NODE_PATH": str(Path(modules).absolute())}
-    for side in (FLOW, COLD, PUBLIC):
+    for side in (FLOW, COLD, SETTLED, PUBLIC, NEW):
         yield side, [sys.executable, "-m", "tests.bench.bench_spf", "--worker", side, as_json], {}
 
 

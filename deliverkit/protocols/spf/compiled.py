@@ -117,6 +117,8 @@ class Program:
     flat4: tuple[Tables, int] | None = field(default=None, repr=False, compare=False)  # the only step of a record
     flat6: tuple[Tables, int] | None = field(default=None, repr=False, compare=False)  # in which nothing asks
     last: Entered | None = field(default=None, repr=False, compare=False)  # of a flat one, how it ended last
+    edges4: list[int] | None = field(default=None, repr=False, compare=False)  # of its networks, by `settled`
+    edges6: list[int] | None = field(default=None, repr=False, compare=False)
 
     def steps(self, four: bool) -> Steps:
         """The parts as one family sees them, each a plain tuple: that is taken apart fastest."""

@@ -64,10 +64,24 @@ def check_host(
 
     ``sender`` without a local part is taken as postmaster@sender (§4.3). IDNs are made into A-labels (RFC 8616 §4).
     """
+    client = Client.of(client_ip)
+    domain, sender = asked_by(domain, sender)
+    return evaluation(client, domain, sender, helo, receiver, now, strict_voids)
+
+
+def asked_by(domain: str, sender: str) -> tuple[str, str]:
+    """Domain and sender as an evaluation takes them."""
     local, at, sender_domain = sender.rpartition("@")
     if not local or not sender.isascii() or sender[-1] == ".":
         sender = f"{local or 'postmaster'}@{_a_labels(sender_domain if at else sender)}"
-    return _Check(Client.of(client_ip), sender, helo, receiver, now, strict_voids).evaluate(_a_labels(domain))
+    return _a_labels(domain), sender
+
+
+def evaluation(
+    client: Client, domain: str, sender: str, helo: str, receiver: str, now: datetime | None, strict_voids: bool
+) -> Flow[CheckResult]:
+    """The evaluation of what `Client.of` and `asked_by` made."""
+    return _Check(client, sender, helo, receiver, now, strict_voids).evaluate(domain)
 
 
 def _a_labels(name: str) -> str:

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 from deliverkit.flow import Answer, Flow, Question, Status, together
 from deliverkit.protocols.spf.address import Client, parse_ip4, parse_ip6
 from deliverkit.protocols.spf.macro import NAME_OCTETS
 from deliverkit.protocols.spf.record import Result
+
+Tell: TypeAlias = Callable[[Question], Answer]
 
 MAX_LOOKUPS = 10  # RFC 7208 §4.6.4, terms that query DNS, over the whole evaluation
 MAX_VOIDS = 2  # §4.6.4
