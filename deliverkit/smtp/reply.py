@@ -152,7 +152,8 @@ class ReplyReader:
 
 def _text(octets: bytes) -> str:
     """Reply text as characters: UTF-8 (RFC 6531 §3.7.4.2) where it is, every control character escaped."""
-    return octets.decode("utf-8", "backslashreplace").translate(_CONTROLS)
+    text = octets.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def shown(octets: bytes, secrets: Collection[str] = ()) -> str:

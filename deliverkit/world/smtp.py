@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -280,16 +281,16 @@ class _Conversation:
 
     def _session(self, tls: Any, asked: Handshake, injected: bytes) -> TlsSession:
         """What the handshake showed, with the chain judged."""
-        from deliverkit.world import trust  # cryptography is heavy; a world that is never asked to talk needs none
+        from deliverkit.world import trust, verdicts  # cryptography is heavy; who is never asked to talk needs none
 
         sent = chain_as_sent(tls)
-        chain = trust.parsed(sent)
-        facts = tuple(trust.certificate_facts(one) for one in chain)
         trusted: bool | None = None
         try:
-            verdict = trust.judge(chain, trust.store(asked.ca_file), self._clock())
+            found = verdicts.seen(sent, trust.store(asked.ca_file), self._clock())
+            facts, verdict = found.facts, found.verdict
             trusted, problem, detail = verdict.trusted, verdict.problem, verdict.detail
         except (OSError, ValueError) as unreadable:
+            facts = tuple(trust.certificate_facts(one) for one in trust.parsed(sent))
             problem, detail = None, f"{asked.ca_file} cannot be read: {unreadable}"
         cipher = tls.cipher()
         return TlsSession(
@@ -301,7 +302,7 @@ class _Conversation:
             name_matches=trust.bears(facts[0], asked.verify_name) if facts and asked.verify_name else None,
             injected=injected,
             trust_detail=detail,
-            der=sent[: len(chain)],
+            der=sent[: len(facts)],
         )
 
     def _end(self, trouble: Trouble) -> Trouble:
@@ -337,6 +338,7 @@ def _reply_to(line: str) -> str:
     return f"reply to {verb.upper()}" if verb.isalpha() and len(verb) <= 8 else "reply"
 
 
+@functools.lru_cache(maxsize=1024)
 def _sni(name: str | None) -> str | None:
     """A name that may go into SNI (RFC 6066 §3: host names, no addresses), or None."""
     from deliverkit.names import BadName, to_ascii

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import os
 import ssl
 import warnings
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 _MOST_CERTIFICATES = 16  # of a chain; a server may send what it likes
 _MOST_SIGNATURES = 64  # checked for one chain
+LARGEST_KEPT = 64 * 1024  # octets of a chain whose judgement is kept
 _WEAK_HASHES = ("md5", "sha1")
 _SMALLEST_RSA = 2048  # CA/Browser Forum BR §6.1.5; what OpenSSL demands at security level 2
 
@@ -81,7 +83,7 @@ def store(ca_file: str | None) -> TrustStore:
     """The store of a file, or the system's; read once while it does not change. Raises OSError or ValueError."""
     if ca_file is None:
         return _system()
-    state = Path(ca_file).stat()
+    state = os.stat(ca_file)  # noqa: PTH116 - at every handshake; a Path costs more than the answer
     return _of_file(ca_file, state.st_mtime_ns, state.st_size)
 
 
@@ -148,6 +150,12 @@ def judge(chain: tuple[x509.Certificate, ...], store: TrustStore, now: datetime)
     if not _serves(leaf):
         return Trust(False, TrustProblem.WRONG_PURPOSE, "its extended key usage does not allow TLS servers")
     return next((weak for c in path if (weak := _weakness(c, anchor=c in store))), Trust(True))
+
+
+def dates_of(chain: tuple[x509.Certificate, ...], store: TrustStore) -> set[datetime]:
+    """The dates on which a judgement can change: of the chain, and of all that may have issued one of it."""
+    every = [*chain, *(issuer for one in chain for issuer in store.named(one.issuer))]
+    return {date for one in every for date in _validity(one)}
 
 
 class _Search:
