@@ -2,9 +2,10 @@
 
 Each evaluator is a process of its own that holds the same world (`tests.bench.spf_world`) in memory and passes over all
 its tuples when asked; they are asked in turn, round after round, and what counts is their CPU time. Before anything is
-timed the words of all are compared, tuple by tuple. ``cold`` forgets every record before each tuple, ``settled`` knows
-that answers never change (`deliverkit.protocols.spf.settled`), and ``new clients`` gives it, and the public call, other
-hosts of the same networks at every pass, so that no tuple is met twice.
+timed the words of all are compared, tuple by tuple. ``cold`` forgets every record before each tuple. ``settled`` knows
+that answers never change (`deliverkit.protocols.spf.settled`), and passing over the same tuples it finds what it found
+before; ``new clients`` has other hosts of the same networks at every pass, and is the row to judge it by. What libspf2
+does for each client is the walk, which is compared with ``the flow``.
 
 pyspf is run by the Python that DELIVERKIT_PEER_PYTHON names (else by this one, if it has pyspf), mailauth comes from
 DELIVERKIT_NODE_MODULES, and libspf2 is reached through a small C program, compiled here. A peer that is not there is
@@ -34,15 +35,18 @@ from tests.peers.programs import missing_program, peer_python
 HERE = Path(__file__).parent
 ROUNDS = 5
 FLOW, COLD, SETTLED = "deliverkit, the flow", "deliverkit, cold", "deliverkit, settled"
+SETTLED_NEW = "deliverkit, settled, new clients"
 PUBLIC, NEW = "deliverkit.check_host", "deliverkit.check_host, new clients"
 BARS = (
     ("pyspf", FLOW, 10.0),
     ("pyspf", COLD, 3.0),
     ("pyspf", PUBLIC, 10.0),
     ("pyspf", NEW, 10.0),
+    ("libspf2", FLOW, 1.0),
     ("libspf2", SETTLED, 1.0),
+    ("libspf2", SETTLED_NEW, 1.0),
 )
-PASSES = {"pyspf": 1, "mailauth": 1, "libspf2": 5, FLOW: 5, COLD: 1, SETTLED: 5, PUBLIC: 5, NEW: 2}
+PASSES = {"pyspf": 1, "mailauth": 1, "libspf2": 5, FLOW: 5, COLD: 1, SETTLED: 5, SETTLED_NEW: 5, PUBLIC: 5, NEW: 2}
 
 Check = Callable[[str, str, str], str]
 
@@ -107,14 +111,18 @@ def work(side: str, path: str) -> None:
     tuples: list[tuple[str, str, str]] = [(ip, sender, helo) for ip, sender, helo in world["tuples"]]
     records = world["records"]
     public = side in (PUBLIC, NEW)
-    check = public_check(records) if public else flow_check(records, cold=side == COLD, settled=side == SETTLED)
+    check = (
+        public_check(records)
+        if public
+        else flow_check(records, cold=side == COLD, settled=side in (SETTLED, SETTLED_NEW))
+    )
     draw = random.Random(7208)
     for line in sys.stdin:
         verb, _, count = line.strip().partition(" ")
         if verb == "results":
             print(" ".join(check(*t) for t in tuples), flush=True)
             continue
-        passes = [nearby(tuples, draw) if side == NEW else tuples for _ in range(int(count))]
+        passes = [nearby(tuples, draw) if side in (NEW, SETTLED_NEW) else tuples for _ in range(int(count))]
         began = time.process_time()
         for asked in passes:
             for ip, sender, helo in asked:
@@ -166,7 +174,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     node, modules = shutil.which("node"), os.environ.get("DELIVERKIT_NODE_MODULES")
     if node and modules and (Path(modules) / "mailauth").exists():
         yield "mailauth", [node, str(HERE / "spf_mailauth.js"), as_json], {"NODE_PATH": str(Path(modules).absolute())}
-    for side in (FLOW, COLD, SETTLED, PUBLIC, NEW):
+    for side in (FLOW, COLD, SETTLED, SETTLED_NEW, PUBLIC, NEW):
         yield side, [sys.executable, "-m", "tests.bench.bench_spf", "--worker", side, as_json], {}
 
 
