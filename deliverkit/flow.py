@@ -9,10 +9,10 @@ What this file will not do: open a socket, parse a record, or hold an opinion.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -36,9 +36,11 @@ class Status(StrEnum):
 KNOWN = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One DNS question. ``name`` has no trailing dot (the root is ``"."``); ``type`` is e.g. ``"TXT"``."""
+class Question(NamedTuple):
+    """One DNS question. ``name`` has no trailing dot (the root is ``"."``); ``type`` is e.g. ``"TXT"``.
+
+    A tuple, because an audit looks a hundred of them up in one table after another.
+    """
 
     name: str
     type: str
@@ -132,11 +134,18 @@ class Together:
     flows: tuple[Flow[Any], ...]
 
 
-Flow: TypeAlias = Generator["Question | Together", Any, T]
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Ask questions side by side; heard as the tuple of their answers. For many at once, which need no flow each."""
+
+    questions: tuple[Question, ...]
+
+
+Flow: TypeAlias = Generator["Question | Together | Each", Any, T]
 """A DNS flow: yields questions, is sent answers, returns T."""
 
 
-class Asking(Generator["Question | Together", Any, Answer]):
+class Asking(Generator["Question | Together | Each", Any, Answer]):
     """The flow of one question. A driver that meets it beside others takes the question, without a step in between."""
 
     __slots__ = ("_asked", "question")
@@ -169,6 +178,12 @@ def together(*flows: Flow[T]) -> Flow[tuple[T, ...]]:
     return results
 
 
+def each(questions: Iterable[Question]) -> Flow[tuple[Answer, ...]]:
+    """The answers to many questions asked side by side."""
+    answers: tuple[Answer, ...] = yield Each(tuple(questions))
+    return answers
+
+
 def noting(flow: Flow[T], heard: dict[Question, Answer]) -> Flow[T]:
     """The same flow; every answer it hears is written down."""
     try:
@@ -181,6 +196,9 @@ def noting(flow: Flow[T], heard: dict[Question, Answer]) -> Flow[T]:
                 heard.update(
                     (one.question, told) for one, told in zip(inner, answer, strict=True) if type(one) is Asking
                 )
+            elif type(asked) is Each:
+                answer = yield asked
+                heard.update(zip(asked.questions, answer, strict=True))
             else:
                 answer = heard[asked] = yield asked  # type: ignore[index]
             asked = flow.send(answer)
@@ -196,7 +214,13 @@ def drive(flow: Flow[T], hear: Callable[[Question], Answer]) -> T:
     try:
         asked = next(flow)
         while True:
-            heard = tuple([drive(inner, hear) for inner in asked.flows]) if type(asked) is Together else hear(asked)  # type: ignore[arg-type]
+            heard: Any
+            if type(asked) is Together:
+                heard = tuple([drive(inner, hear) for inner in asked.flows])
+            elif type(asked) is Each:
+                heard = tuple(map(hear, asked.questions))
+            else:
+                heard = hear(asked)  # type: ignore[arg-type]
             asked = flow.send(heard)
     except StopIteration as stop:
         result: T = stop.value
@@ -211,10 +235,11 @@ async def adrive(flow: Flow[T], hear: Callable[[Question], Awaitable[Answer]]) -
         asked = next(flow)
         while True:
             heard: Any
-            if isinstance(asked, Together):
+            if isinstance(asked, (Together, Each)):
                 import asyncio  # the blocking driver does without
 
-                heard = tuple(await asyncio.gather(*(adrive(inner, hear) for inner in asked.flows)))
+                each_ = (adrive(f, hear) for f in asked.flows) if type(asked) is Together else map(hear, asked.questions)
+                heard = tuple(await asyncio.gather(*each_))
             else:
                 heard = await hear(asked)
             asked = flow.send(heard)

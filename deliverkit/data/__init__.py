@@ -92,12 +92,16 @@ class Platform:
 
 
 class Selector(NamedTuple):
-    """A DKIM selector worth trying. ``deep`` marks those of the deep scan only."""
+    """A DKIM selector worth trying. ``deep`` marks those of the deep scan only.
+
+    ``after`` is one of the same provider, without which this one is not published.
+    """
 
     name: str
     hint: str
     evidence: str
     deep: bool = False
+    after: str = ""
 
 
 _HOST = re.compile(r'^\s*host = "([^"]+)"', re.MULTILINE)
@@ -263,8 +267,8 @@ def selectors() -> tuple[Selector, ...]:
             deep = deep or ("deep scan" in line and line.startswith("# ---"))
             continue
         if line.strip():
-            name, hint, evidence = [*line.split("\t"), "", ""][:3]
-            found.append(Selector(name, hint, evidence, deep))
+            name, hint, evidence, after = [*line.split("\t"), "", "", ""][:4]
+            found.append(Selector(name, hint, evidence, deep, after))
     return tuple(found)
 
 

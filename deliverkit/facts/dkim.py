@@ -16,7 +16,7 @@ from typing import Any
 from deliverkit.data import Provider, recognise, selectors
 from deliverkit.facts.base import Facts, Missing, missing
 from deliverkit.facts.placed import Misplaced
-from deliverkit.flow import Answer, Flow, Status, ask, together
+from deliverkit.flow import Answer, Flow, Question, Status, ask, each, together
 from deliverkit.names import BadName, to_ascii
 from deliverkit.protocols.dkim.key import KeyRecord, looks_like_key, parse_key
 from deliverkit.protocols.dkim.keys import BadKeyFile, PrivateKey, load_private_key, matches
@@ -109,7 +109,8 @@ class Scan:
 
     ``tried`` selectors were asked for beside the given ones, ``unanswered`` of them got no answer. ``below`` is the
     answer for ``_domainkey`` itself, ``guard`` that for a name nobody made. ``nothing_below``: the name does not exist,
-    so no selector does (RFC 8020), confirmed by another question.
+    so no selector does (RFC 8020), confirmed by another question. ``passed_over`` were not asked for, because one
+    without which their provider publishes none does not exist.
     """
 
     below: Answer
@@ -117,6 +118,7 @@ class Scan:
     tried: tuple[str, ...] = ()
     unanswered: int = 0
     nothing_below: bool = False
+    passed_over: tuple[str, ...] = ()
 
     @property
     def wildcard(self) -> bool:
@@ -156,6 +158,7 @@ class DkimFacts(Facts):
             "providers": self.providers,
             "scan": {
                 "tried": len(self.scan.tried),
+                "passed_over": len(self.scan.passed_over),
                 "unanswered": self.scan.unanswered,
                 "wildcard": self.scan.wildcard,
                 "nothing_below": self.scan.nothing_below,
@@ -295,33 +298,50 @@ def _search(
     if not below.known and not guard.known:
         return [], Scan(below, guard)
     first = [*likely, *([CONFIRMING] if CONFIRMING not in {*likely, *named} else [])]
-    common = [s.name for s in selectors() if not s.deep and s.name not in {*first, *named}]
-    early = 0 if below.status is Status.NXDOMAIN else len(common) // 2  # two waves either way: this halves the burst
-    first, common = [*first, *common[:early]], common[early:]
-    found, unanswered = yield from _ask_all(domain, first, likely, guard)
+    common, after = _common({*first, *named})
+    early = 0 if below.status is Status.NXDOMAIN else max(len(common) // 2, len(set(after.values())))
+    first, common = [*first, *common[:early]], common[early:]  # two waves either way: this halves the burst
+    found, unanswered, absent = yield from _ask_all(domain, first, likely, guard)
     exists = any(one.answer.status is Status.OK for one in [*given, *found])
     nothing_below = below.status is Status.NXDOMAIN and not exists and not unanswered
-    rest = [] if nothing_below else common
-    more, more_unanswered = yield from _ask_all(domain, rest, likely, guard)
-    scan = Scan(below, guard, (*first, *rest), unanswered + more_unanswered, nothing_below)
+    passed_over = tuple(selector for selector, leader in after.items() if leader in absent)
+    rest = [] if nothing_below else [*common, *(selector for selector in after if selector not in passed_over)]
+    more, more_unanswered, _ = yield from _ask_all(domain, rest, likely, guard)
+    scan = Scan(below, guard, (*first, *rest), unanswered + more_unanswered, nothing_below, passed_over)
     return [*found, *more], scan
+
+
+def _common(but: set[str]) -> tuple[list[str], dict[str, str]]:
+    """The common selectors but these: those to be asked, and those worth asking only where another one exists.
+
+    The ones that others wait for come first.
+    """
+    usual = [s for s in selectors() if not s.deep and s.name not in but]
+    after = {s.name: s.after for s in usual if s.after}
+    leaders = set(after.values())
+    return sorted((s.name for s in usual if not s.after), key=lambda name: name not in leaders), after
 
 
 def _ask_all(
     domain: str, tried: Sequence[str], sources: Mapping[str, str], guard: Answer
-) -> Flow[tuple[list[SelectorFacts], int]]:
-    """Ask for selectors side by side: those with a key of their own, and how many got no answer.
+) -> Flow[tuple[list[SelectorFacts], int, set[str]]]:
+    """Ask for selectors side by side: those with a key of their own, how many got no answer, and those that do not exist.
 
     A provider's selector whose alias leads nowhere is kept too: the second of a pair often rests like that.
     """
-    answers = yield from together(*(ask(_key_name(selector, domain), "TXT") for selector in tried))
-    kept = []
+    answers = yield from each(Question(_key_name(selector, domain), "TXT") for selector in tried)
+    kept, unanswered, absent = [], 0, set()
     for selector, answer in zip(tried, answers, strict=True):
         if not answer.records and not answer.aliases:  # nearly all: nothing to read
+            if answer.status is Status.NXDOMAIN:
+                absent.add(selector)
+            elif not answer.known:
+                unanswered += 1
             continue
+        unanswered += not answer.known
         records = _records(answer)
         resting = bool(answer.known and answer.aliases and not answer.records and selector in sources)
         if (records and not _same(answer, guard)) or (resting and not guard.aliases):
             source = sources.get(selector, DISCOVERY)
             kept.append(SelectorFacts(selector, source, _key_name(selector, domain), answer, records))
-    return kept, sum(not answer.known for answer in answers)
+    return kept, unanswered, absent

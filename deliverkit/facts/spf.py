@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deliverkit.facts.base import Facts, missing, not_asked
 from deliverkit.facts.placed import Misplaced
-from deliverkit.flow import Answer, Flow, Question, Status, Together, ask, together
+from deliverkit.flow import Answer, Each, Flow, Question, Status, Together, ask, together
 from deliverkit.names import within
 from deliverkit.protocols.spf.cost import Priced, priced
 from deliverkit.protocols.spf.lookups import ask_name
@@ -193,6 +193,10 @@ def recalling(flow: Flow[Any], known: dict[Question, Answer]) -> Flow[Any]:
         while True:
             if isinstance(asked, Together):
                 heard: Any = yield Together(tuple(recalling(inner, known) for inner in asked.flows))
+            elif isinstance(asked, Each):
+                new = tuple(question for question in asked.questions if question not in known)
+                told = dict(zip(new, (yield Each(new)), strict=True)) if new else {}
+                heard = tuple(known.get(question) or told[question] for question in asked.questions)
             else:
                 heard = known.get(asked) or (yield asked)
             asked = flow.send(heard)

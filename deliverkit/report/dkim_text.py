@@ -83,10 +83,13 @@ def _search(facts: DkimFacts) -> str:
     if not scan.tried:
         return f"Other selectors were not looked for: {plain(scan.below.why())}."
     if scan.nothing_below:
-        return f"_domainkey.{plain(facts.domain)} does not exist, so there are no other selectors."
+        name = f"_domainkey.{plain(facts.domain)}"
+        return f"Nothing exists below {name} (NXDOMAIN, RFC 8020 §2), so there are no other selectors."
     searched = f"{len(scan.tried)} other selectors were tried"
     if scan.unanswered:
         searched += f", {scan.unanswered} without an answer"
+    if scan.passed_over:
+        searched += f", {len(scan.passed_over)} passed over that only stand beside one that does not exist"
     if scan.wildcard:
         searched += "; a wildcard answers every name, only differing keys count"
     return f"{searched}. Selectors cannot be listed: what was not found may still exist.{known}"

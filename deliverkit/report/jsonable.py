@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from deliverkit.facts.base import Facts, Missing
-from deliverkit.flow import Answer
+from deliverkit.flow import Answer, Question
 from deliverkit.report.model import SCHEMA, Report
 from deliverkit.report.plain import plain_json
 from deliverkit.smtp.transcript import Transcript, event_name
@@ -52,6 +52,8 @@ def _way(kind: type) -> Callable[[Any], Any]:
         return str
     if issubclass(kind, Answer):
         return _answer
+    if issubclass(kind, Question):  # a tuple, but told by its fields
+        return lambda value: {"name": jsonable(value.name), "type": value.type}
     if issubclass(kind, Transcript):
         return _transcript
     if hasattr(kind, "to_json"):

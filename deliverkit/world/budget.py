@@ -54,12 +54,14 @@ class BudgetDoor:
                 done(Answer(question, Status.LIMIT, detail=f"the budget of {self.queries} DNS questions is spent"))
                 return one
             self._asked.add(question)
-        one.left = self.seconds - self.spent_s
+        now = time.monotonic()
+        if not self._open:
+            self._opened_at = now
+        one.left = self.seconds - self._spent - (now - self._opened_at)
         if one.left <= 0:
             done(self._late(question))
             return one
         if not self._open:
-            self._opened_at = time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(one.left, self._end_all)
         self._open.add(one)
         begun = self._below.begin(question, one.told)
@@ -69,10 +71,11 @@ class BudgetDoor:
 
     def _leave(self, one: _Open) -> bool:
         """True if this question was open; with the last one the clock stops."""
-        if one not in self._open:
+        open_ = self._open
+        if one not in open_:
             return False
-        self._open.discard(one)
-        if not self._open:
+        open_.remove(one)
+        if not open_:
             self._spent += time.monotonic() - self._opened_at
             if self._timer is not None:
                 self._timer.cancel()

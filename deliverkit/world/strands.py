@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from deliverkit.flow import Asking, Flow, Question, Together
+from deliverkit.flow import Answer, Asking, Each, Flow, Question, Together
 from deliverkit.world.begun import Begun, Done
 
 T = TypeVar("T")
@@ -79,6 +79,8 @@ class _Strand:
             try:
                 if type(asked) is Together:
                     self._waits = _Several(asked.flows, self._begin, self._told)
+                elif type(asked) is Each:
+                    self._waits = _Each(asked.questions, self._begin, self._told)
                 else:
                     self._waits = self._begin(asked, self._told)  # type: ignore[arg-type]
             finally:
@@ -154,6 +156,51 @@ class _Several:
         waits, self._open = self._open, {}
         for one in waits.values():
             one.cancel()
+
+
+class _Each:
+    """Questions side by side: nothing but the questions, and a place for each answer. The first failure ends the others."""
+
+    __slots__ = ("_answers", "_done", "_left", "_open")
+
+    def __init__(self, questions: tuple[Question, ...], begin: Begin, done: Callable[[Any], None]) -> None:
+        self._done = done
+        self._answers: list[Any] = [_NOTHING] * len(questions)
+        self._left = len(questions) + 1  # one for ourselves: nobody is told before all are begun
+        self._open: list[Begun] = []
+        told, begun = self._told, self._open
+        for place, question in enumerate(questions):
+            one = begin(question, partial(told, place))
+            if self._left <= 0:  # one failed meanwhile
+                one.cancel()
+                return
+            begun.append(one)
+        self._count()
+
+    def _told(self, place: int, outcome: Any) -> None:
+        if isinstance(outcome, Answer):
+            self._answers[place] = outcome
+            self._left -= 1
+            if not self._left:
+                self._open = []
+                self._done(tuple(self._answers))
+        elif self._left > 0:
+            self.cancel()
+            self._done(outcome)
+
+    def _count(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._open = []
+            self._done(tuple(self._answers))
+
+    def cancel(self) -> None:
+        """Take back what is open."""
+        self._left = -1
+        waits, self._open = self._open, []
+        for one, answer in zip(waits, self._answers, strict=False):
+            if answer is _NOTHING:
+                one.cancel()
 
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from deliverkit.data import selectors
 from deliverkit.facts.base import Unobserved
 from deliverkit.facts.dkim import DkimFacts, nobody, observe_dkim
-from deliverkit.flow import Answer, Question, Status, Together
+from deliverkit.flow import Answer, Each, Question, Status, Together
 from deliverkit.report.dkim_text import dkim_lines
 from deliverkit.report.jsonable import jsonable
 from deliverkit.world import World
@@ -34,8 +34,8 @@ def turns(records: Mapping[str, str]) -> list[list[Question]]:
     asked, seen = next(flow), []
     try:
         while True:
-            assert isinstance(asked, Together)
-            questions = [next(inner) for inner in asked.flows]
+            assert isinstance(asked, (Together, Each))
+            questions = list(asked.questions) if isinstance(asked, Each) else [next(one) for one in asked.flows]
             seen.append(questions)
             asked = flow.send(tuple(hear(question) for question in questions))
     except StopIteration:
@@ -61,7 +61,31 @@ def test_an_empty_domainkey_is_no_key_and_no_reason_to_stop() -> None:
     facts = observe({"rare77._domainkey.example.com": {"TXT": KEY}})
     assert facts.scan.below.status is Status.NODATA
     assert facts.selectors == ()
-    assert len(facts.scan.tried) == sum(not selector.deep for selector in selectors())
+    usual = {selector.name for selector in selectors() if not selector.deep}
+    assert {*facts.scan.tried, *facts.scan.passed_over} == usual
+    assert set(facts.scan.passed_over) == {s.name for s in selectors() if s.after}
+
+
+def test_the_second_of_a_pair_is_asked_where_the_first_exists() -> None:
+    """A provider publishes both; where the first gives no sign of itself but its name exists, the second is asked too."""
+    facts = observe(
+        {"fm1._domainkey.example.com": {"CNAME": "gone.example."}, "fm3._domainkey.example.com": {"TXT": KEY}},
+        {("pdk1._domainkey.example.com", "TXT"): "timeout", ("kl._domainkey.example.com", "TXT"): "nodata"},
+    )
+    assert [one.selector for one in facts.selectors] == ["fm3"]
+    assert {"fm2", "fm3", "pdk2", "kl2"} <= set(facts.scan.tried)
+    assert "brevo2" in facts.scan.passed_over
+
+
+def test_no_question_for_the_second_of_a_pair_that_a_wildcard_answers() -> None:
+    """Below a wildcard every name exists, so nothing is passed over."""
+    assert observe({"*._domainkey.example.com": {"TXT": KEY}}).scan.passed_over == ()
+
+
+def test_a_selector_waits_for_one_that_is_asked_always() -> None:
+    """No chains: whom others wait for waits for nobody, and is a common one."""
+    usual = {selector.name: selector for selector in selectors() if not selector.deep}
+    assert all(usual[selector.after].after == "" for selector in selectors() if selector.after)
 
 
 def test_a_server_that_denies_what_only_has_children() -> None:

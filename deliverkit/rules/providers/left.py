@@ -57,10 +57,11 @@ def include_left_over(facts: DomainFacts) -> Findings:
         p = one.provider
         if one.via or {sign.kind for sign in one.signs} != {"spf"} or elsewhere(p) or not p.dkim_selectors:
             continue
-        tried = scan.nothing_below or set(p.dkim_selectors) <= {*scan.tried, *(s.selector for s in facts.dkim.given)}
+        known = {*scan.tried, *scan.passed_over, *(s.selector for s in facts.dkim.given)}
+        tried = scan.nothing_below or known.issuperset(p.dkim_selectors)
         if tried and not scan.unanswered and not scan.wildcard and not one.signing and not one.others:
             yield finding(
-                f"include:{one.signs[0].name} of {p.name}: no MX of it, and no key at {', '.join(p.dkim_selectors)}"
+                f"include:{one.signs[0].name} of {p.name}: no MX of it, and no key at {', '.join(s for s in p.dkim_selectors if s not in scan.passed_over)}"
                 f"{unconfirmed(p, 'dkim_selectors')}",
                 at=spf_evidence(facts),
             )
