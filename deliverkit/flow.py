@@ -238,8 +238,10 @@ async def adrive(flow: Flow[T], hear: Callable[[Question], Awaitable[Answer]]) -
             if isinstance(asked, (Together, Each)):
                 import asyncio  # the blocking driver does without
 
-                each_ = (adrive(f, hear) for f in asked.flows) if type(asked) is Together else map(hear, asked.questions)
-                heard = tuple(await asyncio.gather(*each_))
+                if isinstance(asked, Together):
+                    heard = tuple(await asyncio.gather(*(adrive(inner, hear) for inner in asked.flows)))
+                else:
+                    heard = tuple(await asyncio.gather(*map(hear, asked.questions)))
             else:
                 heard = await hear(asked)
             asked = flow.send(heard)

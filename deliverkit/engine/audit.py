@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deliverkit.data import Provider, nearest, provider
-from deliverkit.facts.base import Missing, missing, not_asked
+from deliverkit.facts.base import Missing, NotAsked, Unobserved, missing, not_asked
 from deliverkit.facts.bimi import observe_bimi
 from deliverkit.facts.dkim import KeyFile, observe_dkim
 from deliverkit.facts.dmarc import observe_dmarc
@@ -27,15 +27,16 @@ from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
 from deliverkit.findings import Judgement, Severity
-from deliverkit.flow import Answer, Flow, Page, Question, noting
+from deliverkit.flow import Answer, Flow, Page, Question, drive, noting
 from deliverkit.names import meant
 from deliverkit.report.model import Report, Subject, merge
 from deliverkit.rules import PORT_FAMILIES
-from deliverkit.rules.registry import RuleSet, families, judge, rules_of
+from deliverkit.rules.registry import Judged, RuleSet, families, judge, rules_of
 from deliverkit.world import World
 
 if TYPE_CHECKING:
-    from deliverkit.world.changes import Changes
+    from deliverkit.engine.rejudge import Trial
+    from deliverkit.world.changes import Changes, Touched
 
 Heard: TypeAlias = dict[str, dict[Question, Answer]]
 """Every answer that the observation of a protocol was told."""
@@ -166,7 +167,6 @@ async def audit(
         **observed,
     )
     judges = _Judges(facts, world, options)
-    judgement = judges.of(facts)
     report = Report(
         subject=Subject("domain", typed.name, typed.remark),
         vantage=judges.vantage,
@@ -174,16 +174,15 @@ async def audit(
         elapsed_s=0.0,
         facts={p: facts.raw(p) for p in PROTOCOLS},
         interrupted=interrupted,
-    ).judged_by(judgement)
+    ).judged_by(judges.judgement)
     if report.changes_dns:
-        report = await _with_outcomes(report, judgement, facts, judges, heard, world, options, began)
+        report = await _with_outcomes(report, facts, judges, heard, world, options, began)
     elapsed_s = round(time.monotonic() - began, 3)
     return replace(report, elapsed_s=elapsed_s, interrupted=world.ended(interrupted=report.interrupted))
 
 
 async def _with_outcomes(
     report: Report,
-    judgement: Judgement,
     facts: DomainFacts,
     judges: _Judges,
     heard: Heard,
@@ -193,28 +192,15 @@ async def _with_outcomes(
 ) -> Report:
     """The report with its fixes tried: only the protocols whose answers a fix changes are observed again."""
     from deliverkit.engine.rejudge import WORK, Trial, untried, with_outcomes
+    from deliverkit.world.changes import Touched
 
     late = world.late(WORK) or ("interrupted" if report.interrupted else None)
     if late:
         world.was_late(WORK, late)
         return untried(report, late)
-    flows = _flows(facts.name, options)
-
-    async def again(changed: World, changes: Changes) -> Trial:
-        done = {p: told for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
-        touched = [p for p, told in done.items() if any(changes.touch(q, a) for q, a in told.items())]
-        seen = {f.name: facts.raw(f.name) for f in fields(facts)}
-        seen.update({p: await changed.run(flows[p]()) for p in touched if p in flows})
-        if "mtasts" in touched:  # the policy is no part of DNS: it stays as it was served
-            served = facts.mtasts.raw("page")
-            seen["mtasts"] = with_page(seen["mtasts"], served if isinstance(served, Page) else None)
-        if {"spf", "dkim", "mx", "providers"}.intersection(touched):
-            seen["providers"] = await _observe_providers(facts.name, _providers(options), changed, options, seen, {})
-        tried = DomainFacts(**seen)
-        return Trial(judges.of(tried), _measured(tried))
-
     known = {question: answer for told in heard.values() for question, answer in told.items()}
-    now = Trial(judgement, _measured(facts))
+    again = _Again(facts, judges, heard, Touched(known), options)
+    now = Trial(judges.judgement, _measured(facts))
     left = options.seconds - (time.monotonic() - began)
     work = with_outcomes(report, now, again, world=world, known=known, rules=judges.rules, seconds=left)
     if world.told:
@@ -226,6 +212,53 @@ async def _with_outcomes(
     except asyncio.CancelledError:
         world.was_late(WORK, "interrupted")
         return replace(untried(report, "interrupted"), interrupted=True)
+
+
+class _Again:
+    """Observes and judges a domain once more in a changed world: only what the changes touch."""
+
+    def __init__(
+        self, facts: DomainFacts, judges: _Judges, heard: Heard, known: Touched, options: AuditOptions
+    ) -> None:
+        self._facts = facts
+        self._judges = judges
+        self._heard = {p: told.keys() for p, told in heard.items() if not isinstance(facts.raw(p), Missing)}
+        self._known = known
+        self._options = options
+        self._flows = _flows(facts.name, options)
+
+    async def __call__(self, world: World, changes: Changes) -> Trial:
+        from deliverkit.engine.rejudge import Trial
+        from deliverkit.world.changes import ChangedDoor, NotInHand
+
+        touched = self._known.by(changes)
+        tell = ChangedDoor(changes, world.dns).in_hand(self._known.known, touched)
+
+        async def observed(protocol: str, flow: Callable[[], Flow[Any]]) -> Any:
+            try:
+                new = drive(flow(), tell)  # nearly always everything is in hand: nobody is waited for
+            except NotInHand:
+                new = await world.run(flow())
+            was = self._facts.raw(protocol)
+            return was if _same(new, was) else new
+
+        seen = {f.name: self._facts.raw(f.name) for f in fields(self._facts)}
+        again = [p for p, asked in self._heard.items() if not touched.isdisjoint(asked)]
+        seen.update({p: await observed(p, self._flows[p]) for p in again if p in self._flows})
+        if {"spf", "dkim", "mx", "providers"}.intersection(again) and _providers_wanted(self._options):
+            told = (seen[protocol] for protocol in ("spf", "dkim", "mx"))
+            flow = partial(observe_providers, self._facts.name, _providers(self._options), *told)
+            seen["providers"] = await observed("providers", flow)
+        tried = DomainFacts(**seen)
+        return Trial(self._judges.again(tried), _measured(tried))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """True if facts hold the same values; those of which something is missing count as different."""
+    try:
+        return bool(a == b)
+    except (Unobserved, NotAsked):
+        return False
 
 
 def _measured(facts: DomainFacts) -> dict[str, str]:
@@ -307,11 +340,15 @@ async def _observe_providers(
     heard: Heard,
 ) -> Any:
     """The providers, told by what was observed; the little that is asked besides is asked afterwards."""
-    if options.only and "providers" not in options.only:
+    if not _providers_wanted(options):
         return not_asked(f"--only {','.join(options.only)}")
     spf, dkim, mx = (observed[protocol] for protocol in ("spf", "dkim", "mx"))
     flow = observe_providers(name, via, spf, dkim, mx)
     return await world.run(noting(flow, heard.setdefault("providers", {})))
+
+
+def _providers_wanted(options: AuditOptions) -> bool:
+    return not options.only or "providers" in options.only
 
 
 def _wanted(options: AuditOptions) -> set[str]:
@@ -346,11 +383,18 @@ class _Judges:
             self._besides += judge_ports(rows, rules=self.rules, severities=self._severities, of_domain=True)
         self._besides.append(judge(self.vantage, self.rules, self._severities))
         self._expect = options.expect
+        self._judged = Judged(facts, self.rules, self._severities)
+        self.judgement = merge([self._judged.judgement, *self._expected(facts), *self._besides])
 
-    def of(self, facts: DomainFacts) -> Judgement:
-        """What they say of the domain with these facts."""
-        expected = [] if self._expect is None else [ExpectedFacts(facts, self._expect)]
-        return merge([*(judge(one, self.rules, self._severities) for one in (facts, *expected)), *self._besides])
+    def again(self, facts: DomainFacts) -> Judgement:
+        """What they say of the domain with other facts."""
+        return merge([self._judged.again(facts), *self._expected(facts), *self._besides])
+
+    def _expected(self, facts: DomainFacts) -> list[Judgement]:
+        """What they say of what is expected of the domain."""
+        if self._expect is None:
+            return []
+        return [judge(ExpectedFacts(facts, self._expect), self.rules, self._severities)]
 
 
 def _families(options: AuditOptions) -> tuple[str, ...]:

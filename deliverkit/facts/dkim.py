@@ -325,7 +325,7 @@ def _common(but: set[str]) -> tuple[list[str], dict[str, str]]:
 def _ask_all(
     domain: str, tried: Sequence[str], sources: Mapping[str, str], guard: Answer
 ) -> Flow[tuple[list[SelectorFacts], int, set[str]]]:
-    """Ask for selectors side by side: those with a key of their own, how many got no answer, and those that do not exist.
+    """Ask for selectors side by side: those with a key of their own, how many got no answer, and which do not exist.
 
     A provider's selector whose alias leads nowhere is kept too: the second of a pair often rests like that.
     """

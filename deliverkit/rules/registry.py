@@ -8,6 +8,7 @@ whose import registers its rules.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -15,10 +16,10 @@ import pkgutil
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from deliverkit.facts.base import Facts, NotApplicable, NotAsked, Unobserved
 from deliverkit.findings import Draft, Finding, Fix, Inconclusive, Judgement, Severity
@@ -173,40 +174,122 @@ def judge(facts: Any, rules: Iterable[Rule], severities: dict[str, Severity] | N
     What a rule found before it came to a fact nobody could tell is kept; the rule is then listed as inconclusive too.
     A rule that crashes is our bug: it is listed, never hidden.
     """
-    severities = severities or {}
-    findings: list[Finding] = []
-    unknown: list[Inconclusive] = []
-    passed: list[str] = []
-    not_applicable: list[str] = []
-    unasked: list[str] = []
-    crashed: list[str] = []
+    return _judgement([_said(r, facts, severities or {}) for r in _judging(facts, rules)])
+
+
+class Judged:
+    """How rules judged facts, so noted that facts which differ in a few fields are judged by few rules.
+
+    A rule is a function of what it reads; one that read no field that has changed says the same again.
+    """
+
+    def __init__(self, facts: Facts, rules: Iterable[Rule], severities: dict[str, Severity] | None = None) -> None:
+        self._facts = facts
+        self._severities = severities or {}
+        self._said: list[tuple[Rule, _Said, set[str]]] = []
+        noted: Any = _Noted(facts)
+        for r in _judging(facts, rules):
+            reads: set[str] = set()
+            noted._reads = reads
+            self._said.append((r, _said(r, noted, self._severities), reads))
+            noted.__dict__.clear()
+        self.judgement = _judgement([said for _, said, _ in self._said])
+
+    def again(self, facts: Facts) -> Judgement:
+        """How the same rules judge facts of the same kind."""
+        before = self._facts
+        names = (f.name for f in dataclasses.fields(before))  # type: ignore[arg-type]
+        changed = {_ANY, *(name for name in names if facts.raw(name) is not before.raw(name))}
+        return _judgement(
+            [said if changed.isdisjoint(reads) else _said(r, facts, self._severities) for r, said, reads in self._said]
+        )
+
+
+_ANY = "*"  # reads more than fields, so that any change counts
+
+
+class _Noted:
+    """Facts as a rule sees them, which note the fields that it reads."""
+
+    __slots__ = ("__dict__", "_kept", "_names", "_reads")
+
+    def __init__(self, facts: Facts) -> None:
+        self._kept = facts
+        self._names = {f.name for f in dataclasses.fields(facts)}  # type: ignore[arg-type]
+        self._reads: set[str] = set()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """A rule may ask what it was given."""
+        return type(self._kept)
+
+    @property
+    def subject(self) -> str:
+        return self._kept.subject  # of the facts before and after a change the same
+
+    def raw(self, name: str) -> Any:
+        self._reads.add(name)
+        return self._kept.raw(name)
+
+    def __getattr__(self, name: str) -> Any:
+        self._reads.add(name if name in self._names else _ANY)
+        value = getattr(self._kept, name)
+        if name in self._names:
+            self.__dict__[name] = value  # as long as the rule judges: to read it again costs nothing
+        return value
+
+
+class _Said(NamedTuple):
+    """How one rule ended: the list of a `Judgement` that names it; what it found; what it could not be told."""
+
+    rule: str
+    listed: str = ""
+    findings: tuple[Finding, ...] = ()
+    unknown: Inconclusive | None = None
+
+
+def _judging(facts: Any, rules: Iterable[Rule]) -> Iterable[Rule]:
     every = rules if isinstance(rules, RuleSet) else RuleSet(rules)
-    for r in every.judging(type(facts)) if isinstance(facts, Facts) else ():
-        drafts: list[Draft] = []
-        try:
-            for draft in r.judge(facts):  # one by one: those before an exception stay
-                drafts.append(draft)
-        except NotApplicable:
-            if not drafts:
-                not_applicable.append(r.id)
-        except NotAsked:
-            if not drafts:
-                unasked.append(r.id)
-        except Unobserved as why:
-            decisive = severities.get(r.id, r.severity) is Severity.ERROR
-            unknown.append(Inconclusive(r.id, facts.subject, str(why), decisive))
-        except Exception as bug:  # a rule's crash must not cost the user the other findings
-            crashed.append(r.id)
-            reason = f"the rule crashed: {type(bug).__name__}: {bug}"
-            unknown.append(Inconclusive(r.id, facts.subject, reason, decisive=True))
-        else:
-            if not drafts:
-                passed.append(r.id)
-        if drafts:
-            severity = severities.get(r.id, r.severity)
-            findings.extend(_complete(r, severity, draft, facts.subject) for draft in drafts)
+    return every.judging(type(facts)) if isinstance(facts, Facts) else ()
+
+
+def _said(r: Rule, facts: Any, severities: Mapping[str, Severity]) -> _Said:
+    drafts: list[Draft] = []
+    listed, unknown = "", None
+    try:
+        for draft in r.judge(facts):  # one by one: those before an exception stay
+            drafts.append(draft)
+    except NotApplicable:
+        if not drafts:
+            return _Said(r.id, "not_applicable")
+    except NotAsked:
+        if not drafts:
+            return _Said(r.id, "not_asked")
+    except Unobserved as why:
+        decisive = severities.get(r.id, r.severity) is Severity.ERROR
+        unknown = Inconclusive(r.id, facts.subject, str(why), decisive)
+    except Exception as bug:  # a rule's crash must not cost the user the other findings
+        listed = "crashed"
+        reason = f"the rule crashed: {type(bug).__name__}: {bug}"
+        unknown = Inconclusive(r.id, facts.subject, reason, decisive=True)
+    else:
+        if not drafts:
+            return _Said(r.id, "passed")
+    severity = severities.get(r.id, r.severity)
+    return _Said(r.id, listed, tuple([_complete(r, severity, draft, facts.subject) for draft in drafts]), unknown)
+
+
+def _judgement(said: list[_Said]) -> Judgement:
+    def listed(name: str) -> tuple[str, ...]:
+        return tuple([one.rule for one in said if one.listed == name])
+
     return Judgement(
-        tuple(findings), tuple(unknown), tuple(passed), tuple(not_applicable), tuple(unasked), tuple(crashed)
+        findings=tuple([found for one in said for found in one.findings]),
+        inconclusive=tuple([one.unknown for one in said if one.unknown]),
+        passed=listed("passed"),
+        not_applicable=listed("not_applicable"),
+        not_asked=listed("not_asked"),
+        crashed=listed("crashed"),
     )
 
 

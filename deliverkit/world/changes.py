@@ -39,17 +39,38 @@ class Changes:
         """The names at which something changes."""
         return frozenset(r.name for r in self.added) | frozenset(name for name, _, _ in self.removed)
 
-    def touch(self, question: Question, answer: Answer) -> bool:
-        """True if the question, which got this answer, could be answered differently now."""
-        asked = [canonical(question.name) or question.name, *answer.aliases]
-        absent = answer.status is Status.NXDOMAIN
-        return any(
-            name == changed
-            or (absent and changed.endswith(f".{name}"))  # RFC 8020: a name exists when one below it does
-            or (changed.startswith("*.") and name.endswith(changed[1:]))
-            for changed in self.names
-            for name in asked
-        )
+
+class NotInHand(LookupError):
+    """An answer that would have to be asked for."""
+
+
+class Touched:
+    """Answers in hand, so sorted that those which changes can touch are found without looking at all of them."""
+
+    def __init__(self, known: Mapping[Question, Answer]) -> None:
+        self.known = known
+        self._named: dict[str, list[Question]] = {}
+        self._absent: dict[str, list[Question]] = {}
+        for question, answer in known.items():
+            names = canonical(question.name) or question.name, *answer.aliases
+            for name in names:
+                self._named.setdefault(name, []).append(question)
+                if answer.status is Status.NXDOMAIN:
+                    self._absent.setdefault(name, []).append(question)
+
+    def by(self, changes: Changes) -> frozenset[Question]:
+        """The questions that could be answered differently now: those of the names that change, by an alias too."""
+        found: set[Question] = set()
+        for changed in changes.names:
+            found.update(self._named.get(changed, ()))
+            above = changed.partition(".")[2]
+            while above:
+                found.update(self._absent.get(above, ()))  # RFC 8020: a name exists when one below it does
+                above = above.partition(".")[2]
+            if changed.startswith("*."):
+                below = (asked for name, asked in self._named.items() if name.endswith(changed[1:]))
+                found.update(question for asked in below for question in asked)
+        return frozenset(found)
 
 
 def record_key(name: str, type_: str, value: Any) -> tuple[str, str, Any]:
@@ -148,6 +169,20 @@ class ChangedDoor:
         aliases = told.aliases[: place + 1]
         there: Answer = yield from self._answer(Question(aliases[-1], told.question.type), followed + 1)
         return replace(there, question=told.question, aliases=(*aliases, *there.aliases))
+
+    def in_hand(self, known: Mapping[Question, Answer], touched: frozenset[Question]) -> Tell:
+        """Answers from those ``known`` and the changes alone; raises NotInHand. ``touched`` ones may be others now."""
+
+        def hear(question: Question) -> Answer:
+            answer = known.get(question)
+            if answer is None:
+                raise NotInHand(question)
+            return answer
+
+        def tell(question: Question) -> Answer:
+            return drive(self._answer(question), hear) if question in touched else hear(question)
+
+        return tell
 
     async def aclose(self) -> None:
         """Let go of what lies below."""

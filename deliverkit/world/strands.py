@@ -159,7 +159,7 @@ class _Several:
 
 
 class _Each:
-    """Questions side by side: nothing but the questions, and a place for each answer. The first failure ends the others."""
+    """Questions side by side: no more than a place for each answer. The first failure ends the others."""
 
     __slots__ = ("_answers", "_done", "_left", "_open")
 

@@ -67,7 +67,7 @@ def test_an_empty_domainkey_is_no_key_and_no_reason_to_stop() -> None:
 
 
 def test_the_second_of_a_pair_is_asked_where_the_first_exists() -> None:
-    """A provider publishes both; where the first gives no sign of itself but its name exists, the second is asked too."""
+    """A provider publishes both: unless the first certainly does not exist, the second is asked too."""
     facts = observe(
         {"fm1._domainkey.example.com": {"CNAME": "gone.example."}, "fm3._domainkey.example.com": {"TXT": KEY}},
         {("pdk1._domainkey.example.com", "TXT"): "timeout", ("kl._domainkey.example.com", "TXT"): "nodata"},

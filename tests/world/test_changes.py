@@ -9,7 +9,7 @@ import pytest
 
 from deliverkit.flow import Answer, Question, Status, adrive, ask
 from deliverkit.world import World
-from deliverkit.world.changes import ChangedDoor, Changes, KnownDoor
+from deliverkit.world.changes import ChangedDoor, Changes, KnownDoor, Touched
 from deliverkit.world.masterfile import ZoneError
 
 RECORDS: dict[str, dict[str, Any]] = {
@@ -135,7 +135,8 @@ def test_what_a_change_touches() -> None:
 
     def touched(name: str, status: Status = Status.NODATA, aliases: tuple[str, ...] = ()) -> bool:
         question = Question(name, "TXT")
-        return changes.touch(question, Answer(question, status, aliases=aliases))
+        answer = Answer(question, status, aliases=aliases)
+        return Touched({question: answer}).by(changes) == {question}
 
     assert touched("S1._domainkey.example.com") and touched("a.w.example.com")
     assert touched("_domainkey.example.com", Status.NXDOMAIN) and not touched("_domainkey.example.com")

@@ -60,8 +60,9 @@ def include_left_over(facts: DomainFacts) -> Findings:
         known = {*scan.tried, *scan.passed_over, *(s.selector for s in facts.dkim.given)}
         tried = scan.nothing_below or known.issuperset(p.dkim_selectors)
         if tried and not scan.unanswered and not scan.wildcard and not one.signing and not one.others:
+            asked = ", ".join(selector for selector in p.dkim_selectors if selector not in scan.passed_over)
             yield finding(
-                f"include:{one.signs[0].name} of {p.name}: no MX of it, and no key at {', '.join(s for s in p.dkim_selectors if s not in scan.passed_over)}"
+                f"include:{one.signs[0].name} of {p.name}: no MX of it, and no key at {asked}"
                 f"{unconfirmed(p, 'dkim_selectors')}",
                 at=spf_evidence(facts),
             )
