@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 from deliverkit.findings import Finding, Fix, Judgement, RecordText, Severity
-from deliverkit.flow import Answer, Question
+from deliverkit.flow import Answer, Question, Status
 from deliverkit.protocols.kinds import of_one_kind, without_secrets
 from deliverkit.report.model import Report, Verdict
 from deliverkit.rules.registry import Rule
@@ -168,9 +169,16 @@ class _Trials:
     async def _by_wildcard(self, name: str, answer: Answer) -> bool:
         """Whether a wildcard answers for the name: then nothing stands there that could go (RFC 4592 §2.2.1)."""
         parent = name.partition(".")[2]
-        if not answer.records or "." not in parent or name.startswith("*."):
+        if not answer.records or "." not in parent or name.startswith("*.") or parent in self._without_wildcard:
             return False
         return (await self._asked(f"*.{parent}", answer.question.type)).records == answer.records
+
+    @cached_property
+    def _without_wildcard(self) -> frozenset[str]:
+        """The names directly below which no wildcard stands: it would have answered for one that does not exist
+        (RFC 4592 §2.2.1)."""
+        absent = (a.question.name for a in self.known.values() if a.status is Status.NXDOMAIN and not a.aliases)
+        return frozenset(name.partition(".")[2] for name in absent if "\\" not in name)  # an escaped dot parts nothing
 
     async def _trial(self, fix: Fix) -> Trial:
         try:

@@ -29,6 +29,9 @@ def plain_json(text: str) -> str:
     """JSON of the same meaning without what `plain` would escape: terminals show it as well."""
     if text.isascii() and "\x7f" not in text:  # JSON has escaped the other controls already (RFC 8259 §7)
         return text
+    lines = text.split("\n") if text.count("\n", 0, -1) else (text.removesuffix("\n"),)
+    if not any(map(_UNSAFE.search, lines)):
+        return text
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else _utf16(match[0]), text)
 
 

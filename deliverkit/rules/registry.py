@@ -232,10 +232,11 @@ class _Noted:
         return self._kept.raw(name)
 
     def __getattr__(self, name: str) -> Any:
-        self._reads.add(name if name in self._names else _ANY)
-        value = getattr(self._kept, name)
-        if name in self._names:
-            self.__dict__[name] = value  # as long as the rule judges: to read it again costs nothing
+        if name not in self._names:
+            self._reads.add(_ANY)
+            return getattr(self._kept, name)
+        self._reads.add(name)
+        value = self.__dict__[name] = getattr(self._kept, name)  # while the rule judges, to read it again is free
         return value
 
 
