@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import TypeVar
 
 from deliverkit.findings import Finding, Fix, Judgement, RecordText, Severity
-from deliverkit.flow import Answer, Question, Status
+from deliverkit.flow import Answer, Question
 from deliverkit.protocols.kinds import of_one_kind, without_secrets
 from deliverkit.report.model import Report, Verdict
 from deliverkit.rules.registry import Rule
 from deliverkit.world import World
-from deliverkit.world.changes import Changes
+from deliverkit.world.changes import Changes, without_wildcard
 from deliverkit.world.masterfile import ZoneError
 
 WORK = "fixes"
@@ -175,10 +175,7 @@ class _Trials:
 
     @cached_property
     def _without_wildcard(self) -> frozenset[str]:
-        """The names directly below which no wildcard stands: it would have answered for one that does not exist
-        (RFC 4592 §2.2.1)."""
-        absent = (a.question.name for a in self.known.values() if a.status is Status.NXDOMAIN and not a.aliases)
-        return frozenset(name.partition(".")[2] for name in absent if "\\" not in name)  # an escaped dot parts nothing
+        return without_wildcard(self.known)
 
     async def _trial(self, fix: Fix) -> Trial:
         try:

@@ -44,11 +44,21 @@ class NotInHand(LookupError):
     """An answer that would have to be asked for."""
 
 
+def without_wildcard(known: Mapping[Question, Answer]) -> frozenset[str]:
+    """The names directly below which no wildcard stands: it would have answered for a name that does not exist there
+    (RFC 4592 §2.2.1)."""
+    absent = (a.question.name for a in known.values() if a.status is Status.NXDOMAIN and not a.aliases)
+    return frozenset(
+        name.lower().partition(".")[2] for name in absent if "\\" not in name
+    )  # an escaped dot parts nothing
+
+
 class Touched:
     """Answers in hand, so sorted that those which changes can touch are found without looking at all of them."""
 
     def __init__(self, known: Mapping[Question, Answer]) -> None:
         self.known = known
+        self.without_wildcard = without_wildcard(known)
         self._named: dict[str, list[Question]] = {}
         self._absent: dict[str, list[Question]] = {}
         for question, answer in known.items():
@@ -170,14 +180,17 @@ class ChangedDoor:
         there: Answer = yield from self._answer(Question(aliases[-1], told.question.type), followed + 1)
         return replace(there, question=told.question, aliases=(*aliases, *there.aliases))
 
-    def in_hand(self, known: Mapping[Question, Answer], touched: frozenset[Question]) -> Tell:
-        """Answers from those ``known`` and the changes alone; raises NotInHand. ``touched`` ones may be others now."""
+    def in_hand(self, known: Touched) -> Tell:
+        """Answers from those that are known and the changes alone; raises NotInHand."""
+        touched = known.by(self.changes)
 
         def hear(question: Question) -> Answer:
-            answer = known.get(question)
-            if answer is None:
-                raise NotInHand(question)
-            return answer
+            answer = known.known.get(question)
+            if answer is not None:
+                return answer
+            if question.name.startswith("*.") and question.name[2:] in known.without_wildcard:
+                return Answer(question, Status.NXDOMAIN)
+            raise NotInHand(question)
 
         def tell(question: Question) -> Answer:
             return drive(self._answer(question), hear) if question in touched else hear(question)

@@ -9,7 +9,7 @@ import pytest
 
 from deliverkit.flow import Answer, Question, Status, adrive, ask
 from deliverkit.world import World
-from deliverkit.world.changes import ChangedDoor, Changes, KnownDoor, Touched
+from deliverkit.world.changes import ChangedDoor, Changes, KnownDoor, NotInHand, Touched
 from deliverkit.world.masterfile import ZoneError
 
 RECORDS: dict[str, dict[str, Any]] = {
@@ -151,3 +151,26 @@ def test_what_cannot_be_published_is_refused(line: str) -> None:
     """A fix is read as a zone file would be."""
     with pytest.raises(ZoneError):
         Changes.read((), (line,))
+
+
+def test_what_is_in_hand_is_told_as_the_world_tells_it() -> None:
+    """Answers that are known, the changes, and a wildcard that cannot stand beside a name that does not exist."""
+    world = World.from_records({"example.com": {"TXT": "old"}, "_dmarc.example.com": {"TXT": "v=DMARC1; p=none"}})
+    names = ("example.com", "_dmarc.example.com", "gone.example.com", "_domainkey.example.com")
+    known = {Question(name, "TXT"): world.run_told(ask(name, "TXT")) for name in names}
+    changes = Changes.read(
+        ('_dmarc.example.com. TXT "v=DMARC1; p=none"',),
+        ('_dmarc.example.com. TXT "v=DMARC1; p=reject"', 's1._domainkey.example.com. TXT "v=DKIM1; p="'),
+    )
+    touched = Touched(known)
+    door = ChangedDoor(changes, world.dns)
+    tell = door.in_hand(touched, touched.by(changes))
+    for question in known:
+        assert tell(question) == world.with_changes(changes, known).run_told(ask(*question))
+    assert tell(Question("_dmarc.example.com", "TXT")).texts == ("v=DMARC1; p=reject",)
+    assert tell(Question("_domainkey.example.com", "TXT")).status is Status.NODATA
+    assert tell(Question("*.example.com", "TXT")).status is Status.NXDOMAIN
+    with pytest.raises(NotInHand):
+        tell(Question("*.example.net", "TXT"))
+    with pytest.raises(NotInHand):
+        tell(Question("example.com", "MX"))
