@@ -232,7 +232,7 @@ class _Again:
         from deliverkit.world.changes import ChangedDoor, NotInHand
 
         touched = self._known.by(changes)
-        tell = ChangedDoor(changes, world.dns).in_hand(self._known)
+        tell = ChangedDoor(changes, world.dns).in_hand(self._known, touched)
 
         async def observed(protocol: str, flow: Callable[[], Flow[Any]]) -> Any:
             try:

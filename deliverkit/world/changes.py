@@ -48,9 +48,8 @@ def without_wildcard(known: Mapping[Question, Answer]) -> frozenset[str]:
     """The names directly below which no wildcard stands: it would have answered for a name that does not exist there
     (RFC 4592 §2.2.1)."""
     absent = (a.question.name for a in known.values() if a.status is Status.NXDOMAIN and not a.aliases)
-    return frozenset(
-        name.lower().partition(".")[2] for name in absent if "\\" not in name
-    )  # an escaped dot parts nothing
+    plain = (name.lower() for name in absent if "\\" not in name)  # an escaped dot parts no labels
+    return frozenset(name.partition(".")[2] for name in plain)
 
 
 class Touched:
@@ -180,9 +179,8 @@ class ChangedDoor:
         there: Answer = yield from self._answer(Question(aliases[-1], told.question.type), followed + 1)
         return replace(there, question=told.question, aliases=(*aliases, *there.aliases))
 
-    def in_hand(self, known: Touched) -> Tell:
-        """Answers from those that are known and the changes alone; raises NotInHand."""
-        touched = known.by(self.changes)
+    def in_hand(self, known: Touched, touched: frozenset[Question]) -> Tell:
+        """Answers from those that are known and the changes alone, which touch these; raises NotInHand."""
 
         def hear(question: Question) -> Answer:
             answer = known.known.get(question)

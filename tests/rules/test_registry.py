@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,28 @@ def test_a_rule_without_its_documentation_is_refused(text: str) -> None:
     bare.__doc__ = text
     with pytest.raises(ValueError, match="docstring"):
         registry.rule("T999", Severity.NOTE, "RFC 1")(bare)
+
+
+def test_facts_that_changed_are_judged_as_if_for_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that read no changed field are not asked again, and it makes no difference to what is said."""
+    from deliverkit.engine import audit
+    from deliverkit.findings import Judgement
+    from deliverkit.report.model import merge
+    from deliverkit.world.story import load_story, run_story
+
+    compared = []
+    again = audit._Judges.again
+
+    def both(judges: audit._Judges, facts: audit.DomainFacts) -> Judgement:
+        said = again(judges, facts)
+        compared.append(said)
+        assert said == merge([judge(facts, judges.rules, judges._severities), *judges._besides])
+        return said
+
+    monkeypatch.setattr(audit._Judges, "again", both)
+    folder = Path(__file__).parents[2] / "fixtures" / "stories"
+    for family in ("whole", "dmarc", "providers"):
+        for file in sorted((folder / family).glob("*.toml"))[:40]:
+            if 'kind = "' not in file.read_text("utf-8"):
+                run_story(load_story(file))
+    assert len(compared) > 20
