@@ -240,6 +240,9 @@ class _Again:
             except NotInHand:
                 new = await world.run(flow())
             was = self._facts.raw(protocol)
+            if protocol == "mtasts":  # the policy is no part of DNS: it stays as it was served
+                served = was.raw("page")
+                new = with_page(new, served if isinstance(served, Page) else None)
             return was if _same(new, was) else new
 
         seen = {f.name: self._facts.raw(f.name) for f in fields(self._facts)}
