@@ -37,7 +37,7 @@ from deliverkit.facts.mx import observe_mx
 from deliverkit.facts.ptr import observe_ptr
 from deliverkit.facts.spf import observe_spf
 from deliverkit.facts.tlsrpt import observe_tlsrpt
-from deliverkit.flow import Answer, Flow, Question, Together
+from deliverkit.flow import Answer, Each, Flow, Question, Together
 from deliverkit.world import World
 from deliverkit.world.zone import Zone
 from tests.bench.measure import Bar, interleave_commands, ratio, write
@@ -127,6 +127,9 @@ def chain(flow: Flow[Any], hear: Callable[[Question], Answer]) -> tuple[Any, int
                 ended = [chain(inner, hear) for inner in asked.flows]
                 length += max((steps for _, steps in ended), default=0)
                 asked = flow.send(tuple(result for result, _ in ended))
+            elif isinstance(asked, Each):
+                length += 1 if asked.questions else 0
+                asked = flow.send(tuple(map(hear, asked.questions)))
             else:
                 length += 1
                 asked = flow.send(hear(asked))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliverkit.flow import Answer, Flow, Question, Status, ask, drive, together
+from deliverkit.flow import Answer, Flow, Question, Status, adrive, ask, drive, each, noting, together
 from deliverkit.world.begun import Begun, ByTasks, Done, Outcome
 from deliverkit.world.strands import run_begun
 
@@ -65,20 +65,51 @@ shapes: st.SearchStrategy[Shape] = st.recursive(st.sampled_from("abcdef"), lambd
 
 
 def walk(shape: Shape) -> Flow[object]:
-    """A flow of any shape: a name is asked, a list is run side by side, and then its first name once more."""
+    """A flow of any shape: a name is asked, a list is run side by side, and then its names once more, or none."""
     if isinstance(shape, str):
         return (yield from ask(shape, "TXT")).texts[0]
     inner = yield from together(*map(walk, shape))
-    last = (yield from ask("z", "A")).texts[0] if shape else ""
-    return (inner, last)
+    names = [Question(one, "A") for one in shape if isinstance(one, str)]
+    last = yield from each([*names, Question("z", "A")] if shape else [])
+    return (inner, [answer.texts for answer in last])
 
 
 @given(shape=shapes, quick=st.sets(st.sampled_from("abcdefz")))
 def test_every_shape_ends_as_with_the_blocking_driver(shape: Shape, quick: set[str]) -> None:
     """Whatever is answered at once and what later."""
     door = Door(lambda question: question.name in quick)
-    assert asyncio.run(run_begun(walk(shape), door.begin)) == drive(walk(shape), told)
+    heard: dict[Question, Answer] = {}
+    expected = drive(noting(walk(shape), heard), told)
+    assert asyncio.run(run_begun(walk(shape), door.begin)) == expected
     assert door.open == []
+
+    async def ahear(question: Question) -> Answer:
+        assert heard[question] == told(question)
+        return told(question)
+
+    assert asyncio.run(adrive(walk(shape), ahear)) == expected
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_fault_among_many_questions_takes_back_the_rest(quick: bool) -> None:
+    door = Door(lambda question: quick and question.name == "x")
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        asyncio.run(run_begun(each(Question(name, "A") for name in "axbc"), door.begin))
+    assert door.open == []
+
+
+def test_many_questions_are_taken_back_when_nobody_waits() -> None:
+    door = Door(lambda question: question.name == "b", silent=True)
+
+    async def main() -> None:
+        task = asyncio.create_task(run_begun(each(Question(name, "A") for name in "abc"), door.begin))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert door.cancelled == ["a", "c"] and door.open == []
 
 
 def test_questions_side_by_side_are_open_at_once() -> None:
@@ -145,6 +176,7 @@ def test_a_door_that_only_has_coroutines_gets_tasks() -> None:
         async def aclose(self) -> None:
             """Nothing to let go of."""
 
-    assert asyncio.run(run_begun(walk(["a", "b"]), ByTasks(Slow()).begin)) == (("a", "b"), "z")
+    shape: Shape = ["a", "b"]
+    assert asyncio.run(run_begun(walk(shape), ByTasks(Slow()).begin)) == drive(walk(shape), told)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         asyncio.run(run_begun(walk(["a", "x"]), ByTasks(Slow()).begin))
