@@ -17,6 +17,10 @@ from deliverkit.report.sections import outlined
 from deliverkit.report.text import counts, effect, ignored_line, unknowns
 
 
+_NAMED = 4
+"""Subjects that a page names in its title; of more it says how many."""
+
+
 def render_html(reports: Sequence[Report], *, title: str | None = None, lead: str | None = None) -> str:
     """One page for all reports, with a table of verdicts in front when there are several."""
     import jinja2
@@ -27,7 +31,8 @@ def render_html(reports: Sequence[Report], *, title: str | None = None, lead: st
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     source = Path(__file__).with_name("report.html.j2").read_text("utf-8")
-    names = ", ".join(plain(r.subject.name) for r in reports)
+    named = list(dict.fromkeys(plain(r.subject.name) for r in reports))
+    names = ", ".join(named) if len(named) <= _NAMED else f"{len(named)} subjects"
     return environment.from_string(source).render(
         title=title or f"Mail report: {names}",
         lead=lead,
