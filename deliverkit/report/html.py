@@ -16,7 +16,6 @@ from deliverkit.report.plain import plain
 from deliverkit.report.sections import outlined
 from deliverkit.report.text import counts, effect, ignored_line, unknowns
 
-
 _NAMED = 4
 """Subjects that a page names in its title; of more it says how many."""
 
