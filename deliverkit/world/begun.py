@@ -22,6 +22,10 @@ meanwhile; what the world does is an `Answer`."""
 Done: TypeAlias = "Callable[[Outcome], None]"
 
 
+Begin: TypeAlias = "Callable[[Question, Done], Begun]"
+"""Put a question on its way in the running event loop; the callback is called once, perhaps before this returns."""
+
+
 class Begun(Protocol):
     """A question under way."""
 
@@ -83,6 +87,16 @@ class _ByTask:
 def beginning(door: DnsDoor) -> BeginDoor:
     """The door itself where it can begin questions, else with tasks."""
     return cast("BeginDoor", door) if hasattr(door, "begin") else ByTasks(door)
+
+
+def begin_here(door: BeginDoor) -> Begin:
+    """What begins the questions of the running loop, for a door that asks once a loop and not once a question.
+
+    A door with sockets of its own in each loop has ``here``; it is good until that door is closed.
+    """
+    here = getattr(door, "here", None)
+    begin: Begin = door.begin if here is None else here().begin
+    return begin
 
 
 def report(task: asyncio.Task[Answer], done: Done) -> None:

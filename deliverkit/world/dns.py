@@ -16,11 +16,11 @@ from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.answered import answer_of
 from deliverkit.world.begun import Begun, Done, awaited
 from deliverkit.world.datagrams import Unreachable
-from deliverkit.world.dnsmessage import Asked, BadQuestion, answers, asked, decode
+from deliverkit.world.dnsmessage import Asked, answers, asked, decode
 from deliverkit.world.dnsplain import Said
 from deliverkit.world.firstasking import FirstAsking, Here
 from deliverkit.world.health import Health, Servers, Turn
-from deliverkit.world.overlay import MAX_ALIASES, NO_NAME
+from deliverkit.world.overlay import MAX_ALIASES
 from deliverkit.world.perloop import PerLoop
 from deliverkit.world.resolvers import Server
 from deliverkit.world.values import canonical
@@ -72,14 +72,11 @@ class LiveDns:
 
     def begin(self, question: Question, done: Done) -> Begun:
         """Put one question on its way; ``done`` is called with its answer."""
-        here = self._here.get()
-        try:
-            asking = FirstAsking(question, here, done)
-        except BadQuestion:
-            done(Answer(question, Status.NXDOMAIN, detail=NO_NAME))
-            return _Ended()
-        here.enter(asking)
-        return asking
+        return self._here.get().begin(question, done)
+
+    def here(self) -> Here:
+        """What begins questions in the running loop, until this door is closed there."""
+        return self._here.get()
 
     async def aclose(self) -> None:
         """Close the sockets of this loop."""
@@ -199,13 +196,6 @@ class LiveDns:
         tries = len(attempts.open) + len(attempts.failures)
         detail = f"no answer from {', '.join(silent)} in {sum(self.patience_s):g} s, asked {tries} times"
         return Answer(attempts.question, Status.TIMEOUT, detail=detail, server=silent[0])
-
-
-class _Ended:
-    """A question that was answered before anything was sent."""
-
-    def cancel(self) -> None:
-        """Nothing is left to take back."""
 
 
 class _Ear:

@@ -17,12 +17,13 @@ from typing import Any
 
 from deliverkit.flow import Answer, Question, Status
 from deliverkit.world.answered import answer_of, is_plain, read_answer
-from deliverkit.world.begun import Done, report
+from deliverkit.world.begun import Begun, Done, report
 from deliverkit.world.datagrams import Channel, Port, Unreachable
-from deliverkit.world.dnsmessage import Asked, decode, query, written
+from deliverkit.world.dnsmessage import Asked, BadQuestion, decode, query, written
 from deliverkit.world.dnsplain import Said
 from deliverkit.world.dnstcp import Connections
 from deliverkit.world.health import Servers, Turn
+from deliverkit.world.overlay import NO_NAME
 from deliverkit.world.resolvers import Server
 
 
@@ -47,13 +48,19 @@ class Here:
         self._connections: dict[Server, Connections] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, asking: FirstAsking) -> None:
-        """Send a question as soon as there is room."""
+    def begin(self, question: Question, done: Done) -> Begun:
+        """Put one question on its way, as soon as there is room; ``done`` is called with its answer."""
+        try:
+            asking = FirstAsking(question, self, done)
+        except BadQuestion:
+            done(Answer(question, Status.NXDOMAIN, detail=NO_NAME))
+            return _Ended()
         if self._free:
             self._free -= 1
             asking.send()
         else:
             self._queue.append(asking)
+        return asking
 
     def leave(self, asking: FirstAsking) -> None:
         """A question is over: make room for the next."""
@@ -114,6 +121,13 @@ class Here:
             channel.close()
         if self._timer is not None:
             self._timer.cancel()
+
+
+class _Ended:
+    """A question that was answered before anything was sent."""
+
+    def cancel(self) -> None:
+        """Nothing is left to take back."""
 
 
 class FirstAsking:

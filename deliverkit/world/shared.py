@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from deliverkit.flow import Answer, Question, Status
-from deliverkit.world.begun import Begun, Done, Outcome, awaited, beginning
+from deliverkit.world.begun import Begun, Done, Outcome, awaited, begin_here, beginning
 from deliverkit.world.doors import DnsDoor
 from deliverkit.world.perloop import PerLoop
-from deliverkit.world.values import canonical
+from deliverkit.world.values import canonical, is_canonical
 
 ENTRIES = 50_000
 LEAST_S = 60  # one run sees one answer, even with a TTL of 0: what is judged together was observed once
@@ -31,17 +31,22 @@ _Key: TypeAlias = "tuple[str, str]"
 """Canonical name and type."""
 
 
+class _Here:
+    """What belongs to one event loop: the questions under way in it, and the door below as it stands there."""
+
+    def __init__(self, door: SharedDoor) -> None:
+        self.open: dict[_Key, _Flight] = {}
+        self.keep = door.keep
+        self.begin = begin_here(door._below)
+
+
 class _Flight:
-    """A question under way, and who waits for it: most often one alone, whose place the flight itself takes.
+    """A question under way, and who waits for it: most often one alone, whose place the flight itself takes."""
 
-    ``open`` are the flights of the loop, by key.
-    """
+    __slots__ = ("begun", "done", "here", "key", "others", "question")
 
-    __slots__ = ("begun", "done", "door", "key", "open", "others", "question")
-
-    def __init__(self, door: SharedDoor, open_: dict[_Key, _Flight], key: _Key, question: Question, done: Done) -> None:
-        self.door = door
-        self.open = open_
+    def __init__(self, here: _Here, key: _Key, question: Question, done: Done) -> None:
+        self.here = here
         self.key = key
         self.question = question
         self.done: Done | None = done  # of the first, while it still waits
@@ -51,9 +56,10 @@ class _Flight:
     def landed(self, outcome: Outcome) -> None:
         """It was answered."""
         self.begun = None  # which knows us: two that know each other would stay until the collector of cycles comes
-        self.open.pop(self.key, None)
+        here, key = self.here, self.key
+        here.open.pop(key, None)
         if type(outcome) is Answer:
-            self.door.keep(self.key, outcome)
+            here.keep(key, outcome)
             if self.others is None and self.done is not None and outcome.question is self.question:
                 done, self.done = self.done, None
                 done(outcome)
@@ -86,8 +92,9 @@ class _Flight:
 
     def left(self) -> None:
         """Somebody left; the last to leave ends the flight."""
-        if self.done is None and not self.others and self.open.get(self.key) is self:
-            del self.open[self.key]
+        open_ = self.here.open
+        if self.done is None and not self.others and open_.get(self.key) is self:
+            del open_[self.key]
             if self.begun is not None:
                 self.begun.cancel()
 
@@ -136,7 +143,7 @@ class SharedDoor:
         self.entries = entries
         self._below = beginning(below)
         self._kept: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
-        self._flights: PerLoop[dict[_Key, _Flight]] = PerLoop(dict)
+        self._here: PerLoop[_Here] = PerLoop(lambda: _Here(self))
 
     async def ask(self, question: Question) -> Answer:
         """The remembered answer, the one under way, or a new one."""
@@ -145,19 +152,19 @@ class SharedDoor:
 
     def begin(self, question: Question, done: Done) -> Begun:
         """The same by callback. The last to leave a flight ends it."""
-        key = question.name, question.type
-        if key not in self._kept and (name := canonical(question.name) or question.name) != question.name:
-            key = name, question.type
+        key, asked = (question.name, question.type), question
+        if key not in self._kept and not is_canonical(question.name):
+            key = canonical(question.name) or question.name, question.type
+            asked = Question(*key)
         if key in self._kept and (answer := self._remembered(key)) is not None:
             done(_asked_as(question, answer))
             return _ANSWERED
-        flights = self._flights.get()
-        flight = flights.get(key)
+        here = self._here.get()
+        flight = here.open.get(key)
         if flight is not None:
             return flight.join(question, done)
-        flight = flights[key] = _Flight(self, flights, key, question, done)
-        asked = question if key[0] is question.name else Question(*key)
-        flight.begun = self._below.begin(asked, flight.landed)
+        flight = here.open[key] = _Flight(here, key, question, done)
+        flight.begun = here.begin(asked, flight.landed)
         return flight
 
     def _remembered(self, key: _Key) -> Answer | None:
@@ -185,23 +192,23 @@ class SharedDoor:
 
     async def aclose(self) -> None:
         """End what is under way, then let go of what lies below."""
-        flights = self._flights.pop() or {}
-        for flight in list(flights.values()):  # to tell one may end another: what waited for both takes it back
+        while (here := self._here.pop()) is not None:  # again where somebody asked anew when told
+            self._end(here)
+        await self._below.aclose()
+
+    @staticmethod
+    def _end(here: _Here) -> None:
+        for flight in list(here.open.values()):  # to tell one may end another: what waited for both takes it back
             if flight.begun is not None:
                 flight.begun.cancel()
             flight.tell(asyncio.CancelledError())
-        await self._below.aclose()
 
 
 def lifetime(answer: Answer) -> float:
     """Seconds an answer is remembered: its TTL within bounds; failures briefly."""
     status, ttl = answer.status, answer.ttl
-    if status is _OK:
-        default = MOST_S
-    elif status is _NODATA or status is _NXDOMAIN:
-        default = NEGATIVE_S
-    else:
+    if status is not _OK and status is not _NODATA and status is not _NXDOMAIN:
         return FAILURE_S
     if ttl is None:
-        return default
-    return LEAST_S if ttl < LEAST_S else min(ttl, MOST_S)
+        return MOST_S if status is _OK else NEGATIVE_S
+    return LEAST_S if ttl < LEAST_S else MOST_S if ttl > MOST_S else ttl

@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from deliverkit.flow import Answer, Asking, Each, Flow, Question, Together
-from deliverkit.world.begun import Begun, Done
+from deliverkit.world.begun import Begin, Begun
 
 T = TypeVar("T")
-
-Begin: TypeAlias = Callable[[Question, Done], Begun]
-"""Put a question on its way in the running event loop; the callback is called once, perhaps before this returns."""
 
 
 async def run_begun(flow: Flow[T], begin: Begin) -> T:

@@ -353,6 +353,22 @@ def test_closing_ends_what_is_under_way() -> None:
         assert [(a.status, a.detail) for a in answers] == [(Status.UNREACHABLE, "the socket was closed")] * 2
 
 
+def test_a_door_that_was_closed_opens_anew_when_it_is_asked() -> None:
+    """In the same loop and in the next one: what the cache keeps of the door below is as old as its sockets."""
+    with Nameserver([zone()]) as server:
+        door = SharedDoor(LiveDns([parse_server(server.address)], patience_s=BRISK))
+
+        async def work() -> list[Status]:
+            said = []
+            for type_ in ("MX", "TXT"):
+                door._kept.clear()
+                said.append((await door.ask(Question("example.com", type_))).status)
+                await door.aclose()
+            return said
+
+        assert [*asyncio.run(work()), *asyncio.run(work())] == [Status.OK] * 4
+
+
 def test_a_question_taken_back_leaves_nothing_behind() -> None:
     """Cancelled in its first patience and after it: no query stays open, no task stays."""
     with silent() as deaf:
