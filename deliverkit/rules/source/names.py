@@ -46,11 +46,12 @@ def target_completed_by_the_zone(facts: SourceFacts) -> Findings:
             continue
         words = record.text.split()
         word = words[-1] if words else ""
-        relative = facts.kind == "master" and not word.endswith(".") and "." in word
+        bare = word.lower()  # completed by the $ORIGIN of its place, which may be "." (nothing added) or a subdomain
+        relative = facts.kind == "master" and not word.endswith(".") and "." in word and target != bare
         doubled = "." in facts.origin and f".{target}".endswith(f".{facts.origin}.{facts.origin}")
         if not (relative or doubled) or facts.answers_for(target):
             continue
-        meant = target[: -len(facts.origin) - 1]
+        meant = bare if relative and target.startswith(f"{bare}.") else target[: -len(facts.origin) - 1]
         gone = standing(record)
         value = (record.value[0], meant) if record.type == "MX" else meant
         new = (written_as(record, value=value),) if gone else ()

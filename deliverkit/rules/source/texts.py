@@ -71,16 +71,19 @@ def blank_lost_between_strings(facts: SourceFacts) -> Findings:
             continue
         seams = [n for n in range(1, len(strings)) if _lost(strings[n - 1], strings[n])]
         if seams:
-            whole = "".join(f" {string}" if n in seams else string for n, string in enumerate(strings))
             first = strings[seams[0] - 1][-30:] + strings[seams[0]][:30]
             gone = standing(record)
-            new = (written_as(record, value=whole),) if gone and "\\" not in whole else ()
+            whole = " ".join(strings)
+            sure = len(seams) == len(strings) - 1 and "\\" not in whole  # a seam may lie inside of a term
+            new = (written_as(record, value=whole),) if gone and sure else ()
             detail = f"the strings are joined to …{first}…"
             yield finding(detail, at=seen(record), removes=gone if new else (), records=new, subject=record.name)
 
 
 def _lost(left: str, right: str) -> bool:
-    return bool(left) and not left[-1].isspace() and _TERM.match(right) is not None
+    if not left or left[-1].isspace():
+        return False
+    return _TERM.match(right) is not None or (left.lower() == "v=spf1" and right[:1].strip() != "")
 
 
 @rule("SRC032", Severity.ERROR, "RFC 1035 §5.1")
@@ -95,6 +98,8 @@ def text_without_quotation_marks(facts: SourceFacts) -> Findings:
         raise NotApplicable
     for record in _texts(facts):
         if len(record.strings) > 1 and _bare(facts, record) and _ABOUT_MAIL.match(record.strings[0]):
+            if all(string.endswith((";", ",")) for string in record.strings[:-1]):
+                continue  # tags need no blank between them (RFC 6376 §3.2): v=DKIM1\; p=… says what it should
             text = " ".join(record.strings)
             gone = standing(record)
             new = (written_as(record, value=text),) if gone and "\\" not in text and '"' not in text else ()
