@@ -451,6 +451,8 @@ class Reader:
         self.records.append(
             ZoneRecord(self.owner, type_, self._ttl_of(ttl, type_, value), value, Source(file, entry.line))
         )
+        if type_ == "SOA" and self.origin is None:  # named.conf says it to BIND; cPanel's files say it nowhere else
+            self._complete_by(self.owner)
         if self.written is not None:
             text = " ".join(f'"{token.text}"' if token.quoted else token.text for token in tokens[1:])
             strings = tuple(token.text for token in tokens[1:]) if type_ in TEXT_TYPES else ()
@@ -459,7 +461,8 @@ class Reader:
     def _value(self, type_: str, fields: list[Token]) -> Any:
         if self.written is not None and type_ in TEXT_TYPES and fields and fields[0].text != "\\#":
             octets = [rdata.string_octets(token) for token in fields]
-            if any(len(string) > rdata.MAX_STRING for string in octets):
+            too_much = sum(map(len, octets)) > rdata.MAX_RDATA // 2  # no record at all
+            if not too_much and any(len(string) > rdata.MAX_STRING for string in octets):
                 return tuple(part for string in octets for part in character_strings(string))
         return rdata.parse(type_, fields, self.origin)
 

@@ -101,3 +101,19 @@ def test_a_zone_without_records_is_refused(tmp_path: Path) -> None:
 def _touched(path: Path) -> Path:
     path.write_text("$TTL 60\n")
     return path
+
+
+def test_the_owner_of_the_soa_completes_what_comes_after_it(tmp_path: Path) -> None:
+    """As cPanel exports zones: full names up to the SOA record, relative ones behind it, and no $ORIGIN."""
+    text = (
+        "; cPanel first:11.25.0\n$TTL 14400\nexample.com.\t86400\tIN\tSOA\tns1.example.net.\tadmin.example.net.\t(\n"
+        "\t\t2010090201\t;Serial Number\n\t\t86400 7200 3600000 86400 )\nlocalhost\t14400\tIN\tA\t127.0.0.1\n"
+    )
+    zone = read_text(tmp_path, "example.com.db", text)[0].zone
+    assert [(r.name, r.source.line) for r in zone.records()] == [("example.com", 3), ("localhost.example.com", 6)]
+
+
+def test_a_text_that_no_record_can_hold_is_refused(tmp_path: Path) -> None:
+    """RFC 1035 §3.3.14: the data of a record ends at 65,535 octets, however they are cut."""
+    with pytest.raises(ZoneError, match=r"z\.zone:3: .*octets"):
+        read_text(tmp_path, "z.zone", HEAD + f'@ TXT "{"k" * 70_000}"\n')
