@@ -101,6 +101,10 @@ class JsonText:
         """The line of a place, from 1."""
         return bisect_left(self._newlines, self.at if at is None else at) + 1
 
+    def broken(self, at: int) -> bool:
+        """True if the text goes on in another line behind this place."""
+        return any(at < newline < len(self.text) - 1 for newline in self._newlines[-2:])
+
     @cached_property
     def _newlines(self) -> list[int]:
         return [match.start() for match in _NEWLINE.finditer(self.text)]

@@ -112,8 +112,7 @@ class _Value(NamedTuple):
 def records_of(one: Resource, zone: str, after_unknown: Any) -> list[SourceRecord]:
     """The records a resource makes in a zone. Raises ZoneError."""
     line = one.line()
-    end = one.text.text.find("\n", one.at)
-    lines = one.lines() if end >= 0 else {}
+    lines = one.lines() if one.text.broken(one.at) else {}
     open_ = after_unknown if isinstance(after_unknown, dict) else {}
     name, written = _name(one, zone, open_, lines.get(("name",), line))
     type_ = _type(one)

@@ -12,8 +12,9 @@ import pytest
 from deliverkit.flow import Question, Status
 from deliverkit.world import World
 from deliverkit.world.sources import SourceZone, ZoneError
+from deliverkit.world.sources.jsontext import JsonText
 from deliverkit.world.zone import overlay
-from tests.world.sources.written import read_text
+from tests.world.sources.written import as_plan, read_text
 
 
 def resource(type_: str, name: str, values: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -289,3 +290,15 @@ def test_faults_name_file_and_remedy(tmp_path: Path, text: str, told: str) -> No
     with pytest.raises(ZoneError, match=told) as caught:
         read(tmp_path, text=text, kind="terraform")
     assert caught.value.file == "plan.json" and caught.value.remedy
+
+
+def test_a_plan_on_one_line_is_one_line(tmp_path: Path) -> None:
+    """What `terraform show -json` prints has one line feed, at its end: nothing is sought behind each resource."""
+    text = as_plan([(f"h{n}", "A", 60, "192.0.2.1") for n in range(3)], "route53", indent=None)
+    for end in ("", "\n"):
+        here = JsonText(text + end, "plan.json")
+        assert not here.broken(0)
+        facts = read_text(tmp_path, "plan.json", text + end)[0].facts
+        assert {record.line for record in facts.records} == {1}
+    assert JsonText("{\n}\n", "plan.json").broken(0)
+    assert not JsonText("{\n}\n", "plan.json").broken(2)
