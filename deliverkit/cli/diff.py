@@ -81,7 +81,12 @@ def _compared(old: Path, new: Path, where: WorldChoice) -> Comparison:
     if "-" not in (str(old), str(new)):
         from deliverkit.engine.zonediff import holds_zones, zones_compared
 
-        if holds_zones(old) and holds_zones(new):
+        zones = [side for side in (old, new) if holds_zones(side)]
+        if len(zones) == 1:  # the other one is at fault, whatever its reader would say of this one
+            other = new if zones == [old] else old
+            what = "holds no zone" if other.exists() else "is not there"
+            raise NotComparable(f"{other} {what}, and {zones[0]} holds some: give zones on both sides")
+        if zones:
 
             async def work() -> Comparison:
                 async with where.open() as world:

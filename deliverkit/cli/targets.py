@@ -33,7 +33,7 @@ _SUFFIXES = {
 _OF_STDOUT = ("github", "nagios")
 """Read from standard output by their nature: --format never means a file by these."""
 
-_PREFIX = re.compile(r"([A-Za-z][A-Za-z-]+):(.+)", re.DOTALL)  # of one letter it is a drive
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z-]+):(.*)", re.DOTALL)  # of one letter it is a drive
 
 
 class Target(NamedTuple):
@@ -73,6 +73,8 @@ def read_targets(words: Sequence[str], format_: str | None = None) -> tuple[Targ
 
 
 def _asked(word: str) -> _Asked:
+    if not word:
+        raise click.UsageError("-o needs a file: write -o FILE or -o FORMAT:FILE")
     match = _PREFIX.fullmatch(word)
     if match is None:
         return _Asked(None, None if word == "-" else Path(word))
@@ -86,6 +88,8 @@ def _asked(word: str) -> _Asked:
             f"-o {word}: there is no format {format_!r}; {hint}The formats: {', '.join(FORMATS)}. "
             f"A file of this name is written ./{word}"
         )
+    if not file:
+        raise click.UsageError(f"-o {word} names no file: write {word}FILE, or {word}- for standard output")
     return _Asked(format_.lower(), None if file == "-" else Path(file))
 
 

@@ -96,6 +96,18 @@ def test_bad_input_is_named(deliverkit: Typed, saved: Path, content: str | None,
         assert complaint in ended.complaint
 
 
+@pytest.mark.parametrize(
+    ("other", "complaint"),
+    [("none.zone", "none.zone is not there, and"), ("prod.json", "prod.json holds no zone, and")],
+)
+def test_a_zone_beside_something_else_is_bad_input(deliverkit: Typed, saved: Path, other: str, complaint: str) -> None:
+    """The one that is at fault is named, on either side."""
+    for words in (("good.zone", other), (other, "good.zone")):
+        ended = deliverkit("diff", *words)
+        assert ended.status == 2
+        assert f"{complaint} good.zone holds some: give zones on both sides" in ended.complaint
+
+
 def test_the_same_file_twice_is_bad_input(deliverkit: Typed, saved: Path) -> None:
     """By another name too."""
     assert "the same file" in deliverkit("diff", "dev.json", "dev.json").complaint
