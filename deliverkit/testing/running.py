@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
@@ -50,6 +51,8 @@ class SinkOptions:
     def __post_init__(self) -> None:
         if self.tls not in _LISTENERS:
             raise ValueError(f'tls={self.tls!r}: expected None, "starttls" or "implicit"')
+        if self.client_ip is not None:
+            ip_address(self.client_ip)  # a ValueError that names it, now and not at the first assertion
 
 
 class RunningSink:

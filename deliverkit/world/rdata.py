@@ -15,6 +15,7 @@ from deliverkit.world.values import canonical, text_octets
 
 MAX_STRING = 255  # octets of one character-string (RFC 1035 §3.3)
 MAX_RDATA = 65535
+NO_ORIGIN = "a relative name, and no $ORIGIN says to what"
 _ESCAPED = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
 _FINAL_DOT = re.compile(r"(?:^|[^\\])(?:\\\\)*\.$")
 
@@ -54,7 +55,7 @@ def absolute_name(token: Token, origin: str | None) -> str:
     if relative:
         if origin is None:
             remedy = "put $ORIGIN example.com. before it, or write the full name with a final dot"
-            raise BadRdata(token.text, "a relative name, and no $ORIGIN says to what", remedy, token.line)
+            raise BadRdata(token.text, NO_ORIGIN, remedy, token.line)
         text = origin if text == "." else text if origin == "." else f"{text}.{origin}"
     found = canonical(text)
     if found is None:

@@ -217,3 +217,9 @@ def test_options_that_are_none() -> None:
     running.host = "192.0.2.1"
     with pytest.raises(ListenError, match="can be reached from other machines"):
         running.start()
+
+
+def test_an_address_that_is_none_is_refused_at_once() -> None:
+    """Not at the first assertion about SPF, when the test is nearly over."""
+    with pytest.raises(ValueError, match="'nope' does not appear to be an IPv4 or IPv6 address"):
+        SinkOptions(client_ip="nope")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deliverkit.facts.source import SourceFacts, SourceRecord
 from deliverkit.world.masterfile import ZoneError, read_master_file, zone_origin
+from deliverkit.world.rdata import NO_ORIGIN
 from deliverkit.world.sources.model import SourceZone
 from deliverkit.world.zone import Zone
 
@@ -18,7 +19,13 @@ _NONE: frozenset[str] = frozenset()
 
 def read(path: Path, shown: str, origin: str | None) -> tuple[SourceZone, ...]:
     """The one zone of a master file. Raises ZoneError."""
-    read = read_master_file(path, origin, shown=shown, as_written=True)
+    try:
+        read = read_master_file(path, origin, shown=shown, as_written=True)
+    except ZoneError as bad:
+        if origin is not None or not bad.why.startswith(NO_ORIGIN):
+            raise
+        remedy = f'{bad.remedy}, or name the zone in the configuration (origin = "example.com" of this source)'
+        raise ZoneError(bad.file, bad.line, bad.text, bad.why, remedy) from None
     own = origin or zone_origin(read.records, read.first_origin)
     if not read.records:
         raise ZoneError(shown, None, "", "holds no record", "give a master file (RFC 1035 §5) with records")

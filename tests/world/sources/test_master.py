@@ -57,7 +57,7 @@ def test_the_origin_may_be_given(tmp_path: Path) -> None:
     text = "@ A 192.0.2.1\nwww A 192.0.2.2\n"
     zone = read_text(tmp_path, "z.zone", text, origin="Example.COM.")[0]
     assert (zone.facts.origin, zone.zone.origin) == ("example.com", "example.com")
-    with pytest.raises(ZoneError, match=r"z\.zone:1: a relative name, and no \$ORIGIN says to what"):
+    with pytest.raises(ZoneError, match=r"z\.zone:1: a relative name, and no \$ORIGIN says to what.*origin = \"exam"):
         read_text(tmp_path, "z.zone", text)
     with pytest.raises(ZoneError, match=r"nothing says which zone this is.*name its origin"):
         read_text(tmp_path, "z.zone", "example.com. A 192.0.2.1\n")
