@@ -16,7 +16,9 @@ MOST_AGE = 31_557_600  # seconds, RFC 8461 §3.2
 LARGEST = 65_536  # octets; RFC 8461 §3.3 suggests 64 kilobytes
 MOST_LINES = 2_000
 _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*", re.DOTALL)
-_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,63}\.?")
+_PATTERN = re.compile(
+    r"(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,63}"
+)  # of RFC 5321: no final dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,16 @@ def _mode(fields: dict[str, tuple[str, int]], faults: list[PolicyFault]) -> str 
     value, line = fields.get("mode", ("", 1))
     if value in MODES:
         return value
-    faults.append(PolicyFault("mode", f"mode: {value[:40]} is none of {', '.join(MODES)}", line, True))
+    told = f"mode: {value[:40]} is none of" if value else "no mode: one of"
+    faults.append(PolicyFault("mode", f"{told} {', '.join(MODES)}", line, True))
     return None
 
 
 def _max_age(fields: dict[str, tuple[str, int]], faults: list[PolicyFault]) -> int | None:
     value, line = fields.get("max_age", ("", 1))
     if not re.fullmatch(r"[0-9]{1,10}", value):
-        faults.append(PolicyFault("max-age", f"max_age: {value[:40]} is no number of seconds", line, True))
+        told = f"max_age: {value[:40]} is no number of seconds" if value else "no max_age in seconds"
+        faults.append(PolicyFault("max-age", told, line, True))
         return None
     if int(value) > MOST_AGE:
         faults.append(PolicyFault("max-age", f"max_age: {value} is more than {MOST_AGE} (a year)", line, True))

@@ -112,6 +112,9 @@ def read_response(octets: bytes, url: str) -> Page:
         body = response.read(LARGEST)
     except (http.client.HTTPException, ValueError, OSError) as bad:
         return Page(url, trouble=PageTrouble.MALFORMED, detail=f"{type(bad).__name__}: {bad}"[:200])
+    if response.length and len(body) < LARGEST:  # RFC 9112 §8: what was cut short says nothing of what is missing
+        detail = f"the connection ended {response.length} octets before the page did"
+        return Page(url, trouble=PageTrouble.MALFORMED, detail=detail)
     return Page(
         url,
         status=response.status,

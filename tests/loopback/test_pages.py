@@ -167,3 +167,12 @@ def test_an_audit_reads_the_policy_and_its_journal_tells_it_again(trusted: tuple
 )
 def test_odd_responses_are_pages(octets: bytes) -> None:
     assert read_response(octets, URL).url == URL
+
+
+def test_a_page_that_was_cut_short_is_none() -> None:
+    """The lines that did not come would be judged as lines that are not there."""
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+    assert read_response(whole % (len(POLICY), POLICY), URL).octets == POLICY
+    page = read_response(whole % (len(POLICY) + 20, POLICY), URL)
+    assert (page.status, page.octets) == (None, b"")
+    assert (page.trouble, page.detail) == (PageTrouble.MALFORMED, "the connection ended 20 octets before the page did")

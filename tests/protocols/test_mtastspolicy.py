@@ -44,6 +44,7 @@ def test_patterns(host: str, covered: bool) -> None:
         ((b"604800", b"1 week"), ["max-age"]),
         ((b"mx: mail.example.com\r\nmx: *.example.net\r\n", b""), ["no-mx"]),
         ((b"*.example.net", b"mail.*.net"), ["bad-mx"]),
+        ((b"mail.example.com", b"mail.example.com."), ["bad-mx"]),
         ((b"mode: enforce", b"mode: enforce\r\nmode: none"), ["twice"]),
         ((b"mode: enforce", b"mode: enforce\r\n"), ["empty-line"]),
         ((b"mode: enforce", b"mode: enforce\r\n<html>"), ["no-field"]),
