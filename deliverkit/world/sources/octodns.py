@@ -110,7 +110,8 @@ class Reader:
         read = read_yaml(text, shown, largest=MAX_FILE_OCTETS, most=MAX_VALUES)
         for unread in read.unread:
             remedy = "pip install 'deliverkit[source]'" if unread.why == LACKING else "correct the YAML at this line"
-            raise ZoneError(shown, unread.place.line, "", unread.why, remedy)
+            why = "is YAML, and what reads YAML is not installed" if unread.why == LACKING else unread.why
+            raise ZoneError(shown, unread.place.line, "", why, remedy)
         if not read.documents:
             return None
         if len(read.documents) > 1:
