@@ -73,8 +73,6 @@ def read_targets(words: Sequence[str], format_: str | None = None) -> tuple[Targ
 
 
 def _asked(word: str) -> _Asked:
-    if not word:
-        raise click.UsageError("-o needs a file: write -o FILE or -o FORMAT:FILE")
     match = _PREFIX.fullmatch(word)
     if match is None:
         return _Asked(None, None if word == "-" else Path(word))

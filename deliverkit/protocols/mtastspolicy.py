@@ -16,9 +16,8 @@ MOST_AGE = 31_557_600  # seconds, RFC 8461 §3.2
 LARGEST = 65_536  # octets; RFC 8461 §3.3 suggests 64 kilobytes
 MOST_LINES = 2_000
 _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*", re.DOTALL)
-_PATTERN = re.compile(
-    r"(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,63}"
-)  # of RFC 5321: no final dot
+_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,63}")
+"""A host or a pattern of them (§3.2); the names are those of RFC 5321, without a final dot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ def target_completed_by_the_zone(facts: SourceFacts) -> Findings:
         value = (record.value[0], meant) if record.type == "MX" else meant
         new = (written_as(record, value=value),) if gone else ()
         detail = f"{word} becomes {target}, which is not in the zone; {meant}. was meant"
+        if meant.replace(".", "").isdigit():  # a dot at its end would not make it a host
+            new, gone = (), ()
+            detail = f"{word} becomes {target}, which is not in the zone; a target is a name and no address"
         yield finding(detail, at=seen(record), removes=gone, records=new, subject=record.name)
 
 
