@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from deliverkit.config.kinds import Choice, Day, Each, Either, Flag, Hosts, Key, Number, Table, Tables, Text, Texts
+from deliverkit.config.kinds import (
+    Choice,
+    Day,
+    Each,
+    Either,
+    Flag,
+    Hosts,
+    Key,
+    KeyFile,
+    Number,
+    Table,
+    Tables,
+    Text,
+    Texts,
+)
 from deliverkit.config.kinds import table_schema as _table
 
 POLICIES = ("absent", "none", "quarantine", "reject")
@@ -35,7 +49,7 @@ EXPECT = {
 
 DOMAIN = {
     "selectors": Key(Texts(), "DKIM selectors in use."),
-    "dkim-keys": Key(Each(Text("the path of a private key")), "Private key files by selector, which must match DNS."),
+    "dkim-keys": Key(Each(KeyFile()), "Private key files by selector, which must match DNS."),
     "sends-from": Key(Texts(), "Addresses the mail leaves from."),
     "submission": Key(Texts(), "Submission hosts, probed on 465 and 587 where probe is true."),
     "via": Key(Texts(), "Providers the mail leaves through, such as sendgrid."),

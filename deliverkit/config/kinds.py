@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from deliverkit.config.lines import Node
 from deliverkit.config.model import BadConfig
 
+_LONGEST_PATH = 500  # characters; a private key is longer
 _NAMES = {dict: "a table", list: "an array", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
@@ -65,6 +66,20 @@ class Text:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile(Text):
+    """The path of a private key. A key that was pasted in its place is refused, and not repeated."""
+
+    what: str = "the path of a private key"
+
+    def read(self, node: Node, where: Where) -> str:
+        if isinstance(node.value, str) and (len(node.value) > _LONGEST_PATH or "PRIVATE KEY" in node.value):
+            raise where.wrong(
+                node, "holds a private key itself", "write the path of its file, and never commit the key"
+            )
+        return Text.read(self, node, where)
 
 
 @dataclass(frozen=True, slots=True)

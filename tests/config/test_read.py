@@ -111,6 +111,13 @@ def test_each_fault_names_its_line_and_the_remedy(text: str) -> None:
     assert bad.value.do
 
 
+@pytest.mark.parametrize("key", ["-----BEGIN PRIVATE KEY-----MIIEsecret", "MIIEsecret" * 60])
+def test_a_key_that_was_pasted_is_not_repeated(key: str) -> None:
+    with pytest.raises(BadConfig, match="holds a private key itself") as bad:
+        _read(f'[domains."a.example"]\ndkim-keys = {{s1 = "{key}"}}')
+    assert "secret" not in str(bad.value)
+
+
 def test_an_unknown_environment_is_refused_with_those_there_are() -> None:
     with pytest.raises(BadConfig, match="no environment 'stagin'; did you mean 'staging'"):
         _read(WHOLE, "stagin")
