@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deliverkit.addresses import is_public
+from deliverkit.engine.sources import selectors_in
 from deliverkit.facts.agreement import (
     AUTHORITATIVE,
     RESOLVERS,
@@ -130,7 +131,7 @@ async def drift(
     """The zone of a source beside what DNS says now. ``live`` must be a world without that zone laid over."""
     told = World.offline().with_zone(zone)
     hosts = [record.value[1] for record in zone.get(zone.origin, "MX") if within(record.value[1], zone.origin)]
-    mail = mail_questions(zone.origin, [*selectors, *_selectors(zone)], hosts)
+    mail = mail_questions(zone.origin, [*selectors, *selectors_in(zone, wildcard=True)], hosts)
     sets = tuple(dict.fromkeys([*mail, *_sets(zone)]))
     asked, cut = sets[:most], len(sets[most:])
     answers: tuple[Answer, ...] = await live.run(together(*(ask(q.name, q.type) for q in asked)))
@@ -142,12 +143,6 @@ async def drift(
     )
     keys = {Question(q.name, "CNAME") for q in mail}
     return DriftFacts(zone.origin, file or zone.file or zone.origin, standing, frozenset({*mail, *keys}), cut)
-
-
-def _selectors(zone: Zone) -> list[str]:
-    """The selectors that have records in a zone."""
-    end = f"._domainkey.{zone.origin}"
-    return [record.name.removesuffix(end) for record in zone.records() if record.name.endswith(end)]
 
 
 def _sets(zone: Zone) -> list[Question]:

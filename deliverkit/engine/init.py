@@ -66,15 +66,14 @@ def sources_below(folder: Path) -> list[str]:
 
 def zones_of(folder: Path, patterns: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The zones of these sources, those of addresses left out, with the selectors in each. Raises ZoneError."""
+    from deliverkit.engine.sources import selectors_in
     from deliverkit.world.sources import read_source
 
     found: dict[str, tuple[str, ...]] = {}
     for file in (file for pattern in patterns for file in sorted(folder.glob(pattern))):
         for zone in (one.zone for one in read_source(file, shown=str(file.relative_to(folder)))):
-            end = f"._domainkey.{zone.origin}"
-            names = (record.name for record in zone.records() if record.name.endswith(end) and "*" not in record.name)
             if not zone.origin.endswith(".arpa"):
-                found[zone.origin] = tuple(dict.fromkeys(name.removesuffix(end) for name in names))
+                found[zone.origin] = selectors_in(zone)
     return found
 
 

@@ -14,6 +14,7 @@ from deliverkit.facts.vantage import Vantage
 from deliverkit.findings import Finding, Severity
 from deliverkit.report.model import Report, Subject
 from deliverkit.rules.registry import Rule, judge, rules_of
+from deliverkit.world.zone import Zone
 
 
 def judge_source(
@@ -33,6 +34,13 @@ def judge_source(
     report = Report(Subject("zone", facts.origin, facts.file), where, started or datetime.now(UTC), 0.0)
     judgement = judge(facts, chosen, dict(severities or {}))
     return report.judged_by(replace(judgement, findings=tuple(map(_untried, judgement.findings))))
+
+
+def selectors_in(zone: Zone, *, wildcard: bool = False) -> tuple[str, ...]:
+    """The DKIM selectors that have records in a zone, each once; ``wildcard`` counts one that stands for all."""
+    end = f"._domainkey.{zone.origin}"
+    found = (record.name for record in zone.records() if record.name.endswith(end))
+    return tuple(dict.fromkeys(name.removesuffix(end) for name in found if wildcard or "*" not in name))
 
 
 def _untried(found: Finding) -> Finding:

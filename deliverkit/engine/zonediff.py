@@ -15,6 +15,7 @@ from typing import Any
 from deliverkit.engine.audit import AuditOptions, audit
 from deliverkit.engine.diff import Comparison, compared
 from deliverkit.engine.snapshotfile import NotComparable
+from deliverkit.engine.sources import selectors_in
 from deliverkit.report.jsonable import report_json
 from deliverkit.world import World
 from deliverkit.world.masterfile import ZoneError
@@ -56,7 +57,7 @@ async def zones_compared(old: Path, new: Path, *, world: World) -> Comparison:
     both = sorted(before.keys() & after.keys())
     if not both:
         raise NotComparable(f"{old} and {new} have no zone in common: {_named(before)} and {_named(after)}")
-    selectors = {o: tuple(dict.fromkeys([*_selectors(before[o]), *_selectors(after[o])])) for o in both}
+    selectors = {o: tuple(dict.fromkeys([*selectors_in(before[o]), *selectors_in(after[o])])) for o in both}
     sides = [[await _told(o, side, selectors[o], world) for o in both] for side in (before, after)]
     found = compared(sides[0], sides[1], str(old), str(new))
     alone = [f"{o}: only in {old}" for o in sorted(before.keys() - after.keys())]
@@ -66,13 +67,6 @@ async def zones_compared(old: Path, new: Path, *, world: World) -> Comparison:
 
 def _named(zones: dict[str, Zone]) -> str:
     return ", ".join(sorted(zones)[:5]) or "none"
-
-
-def _selectors(zone: Zone) -> Iterator[str]:
-    end = f"._domainkey.{zone.origin}"
-    for record in zone.records():
-        if record.name.endswith(end) and "*" not in record.name:
-            yield record.name.removesuffix(end)
 
 
 async def _told(origin: str, zones: dict[str, Zone], selectors: tuple[str, ...], world: World) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from deliverkit.findings import Severity
-from deliverkit.report.markdown import escaped, finding_markdown
+from deliverkit.report.markdown import escaped, judged_markdown
 from deliverkit.report.model import Report
 from deliverkit.report.places import headline, home, number, place_of, summary
 from deliverkit.report.plain import plain
-from deliverkit.report.text import counts, ignored_line, numbers, unknowns
+from deliverkit.report.text import counts, numbers, unknowns
 
 _SHOWN = 10  # annotations of one level a step
 _MESSAGE = 4000
@@ -137,14 +137,5 @@ def _details(report: Report) -> Iterator[str]:
     opened = " open" if any(found.severity is Severity.ERROR for found in report.findings) else ""
     name = escape(plain(report.subject.name, 200))
     yield f"\n<details{opened}><summary>{name}: {report.verdict.value}, {escape(counts(report))}</summary>\n"
-    for found in report.findings:
-        yield from finding_markdown(found)
-    if report.inconclusive:
-        yield "\n## Could not be told\n"
-        yield from (f"- {escaped(reason)}: {', '.join(rules)}" for reason, rules in unknowns(report).items())
-    if report.ignored:
-        yield "\n## Ignored\n"
-        yield from (f"- {escaped(ignored_line(one, report))}" for one in report.ignored)
-    if report.fixed:
-        yield f"\n**Fixed since the baseline:** {escaped('; '.join(report.fixed))}"
+    yield from judged_markdown(report)
     yield "\n</details>"

@@ -27,8 +27,17 @@ def _report(report: Report) -> Iterator[str]:
     yield f"{said}. Started {report.started:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_s:.1f} s."
     if report.subject.remark:
         yield f"\n_{escaped(report.subject.remark)}_"
+    yield from judged_markdown(report)
+    for title, lines in seen(report):
+        yield f"\n## {title}\n"
+        yield from _block(lines)
+    yield ""
+
+
+def judged_markdown(report: Report) -> Iterator[str]:
+    """What the rules said of a subject: findings, what could not be told, what does not count, what is fixed."""
     for found in report.findings:
-        yield from finding_markdown(found)
+        yield from _finding(found)
     if report.inconclusive:
         yield "\n## Could not be told\n"
         yield from (f"- {escaped(reason)}: {', '.join(rules)}" for reason, rules in unknowns(report).items())
@@ -37,13 +46,9 @@ def _report(report: Report) -> Iterator[str]:
         yield from (f"- {escaped(ignored_line(one, report))}" for one in report.ignored)
     if report.fixed:
         yield f"\n**Fixed since the baseline:** {escaped('; '.join(report.fixed))}"
-    for title, lines in seen(report):
-        yield f"\n## {title}\n"
-        yield from _block(lines)
-    yield ""
 
 
-def finding_markdown(found: Finding) -> Iterator[str]:
+def _finding(found: Finding) -> Iterator[str]:
     """One finding as a section."""
     yield f"\n## {found.severity.value}: {escaped(found.title)}"
     yield ""
